@@ -1,0 +1,1 @@
+"""What holds the exchange hub together: settings, errors, database, flows, command line."""

@@ -1,0 +1,1 @@
+"""What departments promise and libraries hold: declarations, rules, code lists."""

@@ -1,1 +1,1 @@
-"""libraries."""
+"""Base libraries: what each department contributed, and what the library makes of it."""

@@ -1,0 +1,229 @@
+"""Merging a staged batch into a library: all of it or nothing, in the caller's transaction.
+
+A first load is indexed where it lies and *becomes* the contribution table.
+Later loads are one hash join on row key and row hash, and only differences are written.
+The caller holds the publish lock of the library and commits.
+"""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from libraries.layout import ContributionTable, EntityLayout
+from libraries.plan import SPINE_INDEXES, create_index, index_definitions
+from libraries.statements import run, run_script, scalar
+from libraries.views import quoted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staged:
+    """One entity's share of a batch, as it lies in the staging schema.
+
+    ``rows`` has the columns of the contribution table without ``since``, with a *provisional* random subject;
+    ``keys`` gives the natural key (and its seal) of each provisional subject;
+    ``absent`` lists row keys that were read and valid but say nothing of this entity;
+    ``all_keys`` lists every row key the source has.
+    """
+
+    layout: EntityLayout
+    table: ContributionTable
+    rows: str
+    keys: str
+    absent: str
+    all_keys: str
+    pick: str | None = None
+    reprotected: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """What merging one entity's share did, in rows. ``staged`` is new + changed + reprotected + unchanged + superseded."""
+
+    staged: int
+    new: int
+    changed: int
+    reprotected: int
+    unchanged: int
+    superseded: int
+    deleted: int
+
+    @property
+    def anything(self) -> bool:
+        """Whether the library is different now."""
+        return bool(self.new or self.changed or self.reprotected or self.deleted)
+
+
+def merge(connection: sa.Connection, staged: Staged, version: int) -> Merged:
+    """Merge *staged* as library version *version* and return what changed."""
+    superseded = _pick_latest(connection, staged)
+    rows = scalar(connection, f"SELECT count(*) FROM {_staging(staged.rows)}")
+    if _is_empty(connection, staged) and rows:
+        return _load_first(connection, staged, version, rows=rows, superseded=superseded)
+    return _merge_differences(connection, staged, version, rows=rows, superseded=superseded)
+
+
+def _staging(name: str) -> str:
+    return quoted("staging", name)
+
+
+def _target(staged: Staged) -> str:
+    return quoted(staged.table.library, staged.table.name)
+
+
+def _is_empty(connection: sa.Connection, staged: Staged) -> bool:
+    return not scalar(connection, f"SELECT count(*) FROM (SELECT FROM {_target(staged)} LIMIT 1) one")
+
+
+def _pick_latest(connection: sa.Connection, staged: Staged) -> int:
+    """Keep, of several rows for one subject, the latest by the declared field; the others contribute nothing."""
+    if staged.pick is None:
+        return 0
+    ranked = (
+        f"SELECT s.row_key, row_number() OVER (PARTITION BY p.key ORDER BY s.{quoted(staged.pick)} DESC NULLS LAST, s.row_key) AS place "
+        f"FROM {_staging(staged.rows)} s JOIN {_staging(staged.keys)} p USING (subject)"
+    )
+    losers = f"DELETE FROM {_staging(staged.rows)} s USING ({ranked}) r WHERE r.row_key = s.row_key AND r.place > 1 RETURNING s.row_key"
+    return run(connection, f"WITH losers AS ({losers}) INSERT INTO {_staging(staged.absent)} (row_key) SELECT row_key FROM losers")
+
+
+def _load_first(connection: sa.Connection, staged: Staged, version: int, *, rows: int, superseded: int) -> Merged:
+    """Let the staged table become the contribution table; where the spine is empty too, its keys become the spine."""
+    founding = staged.layout.parent is None and staged.table.unique_subject
+    if founding and not scalar(connection, f"SELECT count(*) FROM (SELECT FROM {staged.layout.spine} LIMIT 1) one"):
+        _adopt_spine(connection, staged, version)
+        adopted = staged.rows
+    else:
+        _extend_spine(connection, staged, version, of=_staging(staged.rows))
+        adopted = f"{staged.rows}__resolved"
+        run_script(connection, f"CREATE TABLE {_staging(adopted)} AS {_resolved(connection, staged, of=_staging(staged.rows))}")
+    qualified = _staging(adopted)
+    run_script(connection, f"ALTER TABLE {qualified} ADD COLUMN since integer DEFAULT {version:d}")
+    run_script(connection, "; ".join(create_index(qualified, definition) for definition in index_definitions(staged.table)))
+    _adopt(connection, staged.layout, staged.table.name, adopted)
+    kept = scalar(connection, f"SELECT count(*) FROM {_target(staged)}")
+    superseded += rows - kept
+    return Merged(staged=rows, new=kept, changed=0, reprotected=0, unchanged=0, superseded=superseded, deleted=0)
+
+
+def _adopt(connection: sa.Connection, layout: EntityLayout, table: str, adopted: str) -> None:
+    call = sa.text("SELECT hub.adopt(:library, :entity, :table, :staged)")
+    connection.execute(call, {"library": layout.library, "entity": layout.entity, "table": table, "staged": adopted})
+
+
+def _adopt_spine(connection: sa.Connection, staged: Staged, version: int) -> None:
+    keys = _staging(staged.keys)
+    columns = f"ALTER TABLE {keys} ADD COLUMN current boolean DEFAULT true, ADD COLUMN since integer DEFAULT {version:d}"
+    run_script(connection, "; ".join([columns, *(create_index(keys, definition) for definition in SPINE_INDEXES)]))
+    _adopt(connection, staged.layout, f"{staged.layout.entity}__key", staged.keys)
+
+
+def _extend_spine(connection: sa.Connection, staged: Staged, version: int, *, of: str) -> None:
+    """Give every natural key of the rows *of* a subject; known keys keep theirs."""
+    run(
+        connection,
+        f"INSERT INTO {staged.layout.spine} (subject, key, sealed, current, since) "
+        f"SELECT DISTINCT ON (p.key) p.subject, p.key, p.sealed, true, {version:d} "
+        f"FROM {of} r JOIN {_staging(staged.keys)} p USING (subject) "
+        f"LEFT JOIN {staged.layout.spine} k ON k.key = p.key WHERE k.key IS NULL ORDER BY p.key ON CONFLICT (key) DO NOTHING",
+    )
+
+
+def _resolved(connection: sa.Connection, staged: Staged, *, of: str) -> str:
+    """Return the SELECT of the rows *of* with their lasting subject.
+
+    Where a corrected identifier lets two rows speak of one subject, the row under the current identifier stands.
+    """
+    columns = ", ".join("k.subject" if name == "subject" else f"s.{quoted(name)}" for name, _ in staged.table.stored if name != "since")
+    body = f"FROM {of} s JOIN {_staging(staged.keys)} p USING (subject) JOIN {staged.layout.spine} k ON k.key = p.key"
+    corrected = scalar(connection, f"SELECT count(*) FROM (SELECT FROM {staged.layout.spine} WHERE NOT current LIMIT 1) one")
+    if not (corrected and staged.table.unique_subject):
+        return f"SELECT {columns} {body}"
+    return f"SELECT DISTINCT ON (k.subject) {columns} {body} ORDER BY k.subject, k.current DESC, s.row_key"
+
+
+def _merge_differences(connection: sa.Connection, staged: Staged, version: int, *, rows: int, superseded: int) -> Merged:
+    different = scalar(connection, _find_differences(connection, staged))
+    if staged.table.dataset in staged.layout.exists_by:
+        _follow_corrections(connection, staged, version)
+    _extend_spine(connection, staged, version, of="differing")
+    run(connection, f"CREATE TEMP TABLE arriving ON COMMIT DROP AS {_resolved(connection, staged, of='differing')}")
+    superseded += different - scalar(connection, "SELECT count(*) FROM arriving") + _drop_former(connection, staged)
+    deleted = _leave(connection, staged, version, _gone(staged))
+    changed = _leave(connection, staged, version, "SELECT row_key FROM arriving")
+    replaced = _leave(connection, staged, version, _outlived(staged)) if staged.table.unique_subject else 0
+    columns = ", ".join(quoted(name) for name, _ in staged.table.stored if name != "since")
+    arrived = run(connection, f"INSERT INTO {_target(staged)} ({columns}, since) SELECT {columns}, {version:d} FROM arriving")
+    run_script(connection, "DROP TABLE differing, arriving")
+    return Merged(
+        staged=rows,
+        new=arrived - changed,
+        changed=0 if staged.reprotected else changed,
+        reprotected=changed if staged.reprotected else 0,
+        unchanged=rows - different,
+        superseded=superseded,
+        deleted=deleted + replaced,
+    )
+
+
+def _find_differences(connection: sa.Connection, staged: Staged) -> str:
+    run(
+        connection,
+        f"CREATE TEMP TABLE differing ON COMMIT DROP AS SELECT s.*, t.subject AS earlier FROM {_staging(staged.rows)} s "
+        f"LEFT JOIN {_target(staged)} t USING (row_key) WHERE t.row_hash IS DISTINCT FROM s.row_hash",
+    )
+    run_script(connection, "ANALYZE differing")
+    return "SELECT count(*) FROM differing"
+
+
+def _follow_corrections(connection: sa.Connection, staged: Staged, version: int) -> None:
+    """Let a subject keep its id when the department that makes it exist corrects its identifier.
+
+    The same row key under a number nobody has used yet is a correction: the old number stays as a former key,
+    so that departments which still hold it go on speaking of the same subject.
+    """
+    spine = staged.layout.spine
+    run(
+        connection,
+        f"CREATE TEMP TABLE corrected ON COMMIT DROP AS SELECT d.earlier AS subject, p.key, p.sealed FROM differing d "
+        f"JOIN {_staging(staged.keys)} p ON p.subject = d.subject JOIN {spine} k ON k.subject = d.earlier AND k.current "
+        f"WHERE k.key <> p.key AND NOT EXISTS (SELECT FROM {spine} x WHERE x.key = p.key)",
+    )
+    run(connection, f"UPDATE {spine} k SET current = false FROM corrected c WHERE k.subject = c.subject AND k.current")
+    run(connection, f"INSERT INTO {spine} (subject, key, sealed, current, since) SELECT subject, key, sealed, true, {version:d} FROM corrected")
+    run_script(connection, "DROP TABLE corrected")
+
+
+def _drop_former(connection: sa.Connection, staged: Staged) -> int:
+    """Leave out arriving rows under a former identifier whose subject another row already speaks for."""
+    if not staged.table.unique_subject:
+        return 0
+    return run(
+        connection,
+        f"DELETE FROM arriving a USING {_staging(staged.rows)} s JOIN {_staging(staged.keys)} p USING (subject) "
+        f"JOIN {staged.layout.spine} k ON k.key = p.key WHERE s.row_key = a.row_key AND NOT k.current AND EXISTS "
+        f"(SELECT FROM {_target(staged)} t WHERE t.subject = a.subject AND t.row_key <> a.row_key)",
+    )
+
+
+def _gone(staged: Staged) -> str:
+    """Select the row keys that the source no longer has, or that say nothing of this entity any more."""
+    target = _target(staged)
+    return (
+        f"SELECT t.row_key FROM {target} t LEFT JOIN {_staging(staged.all_keys)} s USING (row_key) WHERE s.row_key IS NULL "
+        f"UNION SELECT t.row_key FROM {target} t JOIN {_staging(staged.absent)} USING (row_key)"
+    )
+
+
+def _outlived(staged: Staged) -> str:
+    return f"SELECT t.row_key FROM {_target(staged)} t JOIN arriving a ON a.subject = t.subject AND a.row_key <> t.row_key"
+
+
+def _leave(connection: sa.Connection, staged: Staged, version: int, row_keys: str) -> int:
+    """Move the current rows with these keys to the history; return how many there were."""
+    columns = ", ".join(quoted(name) for name, _ in staged.table.stored)
+    history = quoted(staged.table.library, staged.table.history)
+    return run(
+        connection,
+        f"WITH leaving AS (DELETE FROM {_target(staged)} WHERE row_key IN ({row_keys}) RETURNING {columns}) "
+        f"INSERT INTO {history} ({columns}, until) SELECT {columns}, {version:d} FROM leaving",
+    )

@@ -1,0 +1,364 @@
+"""Rules across files: each is one function that yields every mistake of its kind.
+
+``hub check``, the tests and every job run the same list, so that nothing half right is ever executed.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from hub.errors import Finding
+from schemas.contract import Contract, Contribution, Field
+from schemas.declarations import Declarations
+from schemas.library import Entity, EntityField, Form, Library
+from schemas.reading import Written
+from schemas.vocabulary import Treatment
+
+POSTGRES_NAME_BYTES = 63
+RESERVED = frozenset({"subject", "subject_key", "dataset", "row_key", "row_hash", "since", "until"})
+
+Check = Callable[[Declarations], Iterator[Finding]]
+
+
+def check(declared: Declarations) -> list[Finding]:
+    """Return every mistake of every file, in order of file and line; empty if all is well."""
+    findings = list(declared.findings)
+    for rule in CHECKS:
+        findings += rule(declared)
+    return sorted(set(findings))
+
+
+def _contracts(declared: Declarations) -> Iterator[tuple[Contract, Written]]:
+    for name, contract in declared.contracts.items():
+        yield contract, declared.written[("dataset", name)]
+
+
+def _entities(declared: Declarations) -> Iterator[tuple[Library, int, Entity, Written]]:
+    for name, library in declared.libraries.items():
+        for index, entity in enumerate(library.entities):
+            yield library, index, entity, declared.written[("library", name)]
+
+
+def _contributions(declared: Declarations) -> Iterator[tuple[Contract, int, Contribution, Entity, Written]]:
+    for contract, written in _contracts(declared):
+        for index, given in enumerate(contract.contributes):
+            try:
+                _, entity = declared.entity(given.entity)
+            except KeyError:
+                continue
+            yield contract, index, given, entity, written
+
+
+def names_exist(declared: Declarations) -> Iterator[Finding]:
+    """A contract's source, department and entities, and a source's department, must be declared."""
+    for contract, written in _contracts(declared):
+        if contract.source not in declared.sources:
+            yield written.finding("source", problem=f"there is no source `{contract.source}`", remedy=f"declare connectors/sources/{contract.source}.yaml")
+        if contract.department not in declared.departments:
+            yield written.finding("department", problem=f"there is no department `{contract.department}`", remedy="add it to catalog/departments.yaml")
+        for index, given in enumerate(contract.contributes):
+            if given.entity not in _entity_paths(declared):
+                yield written.finding(
+                    "contributes", index, "entity", problem=f"there is no entity `{given.entity}`", remedy=_one_of(_entity_paths(declared))
+                )
+    for name, source in declared.sources.items():
+        if source.department not in declared.departments:
+            yield declared.written[("source", name)].finding(
+                "department", problem=f"there is no department `{source.department}`", remedy="add it to catalog/departments.yaml"
+            )
+
+
+def _entity_paths(declared: Declarations) -> set[str]:
+    return {f"{library.library}.{entity.entity}" for library, _, entity, _ in _entities(declared)}
+
+
+def _one_of(names: set[str]) -> str:
+    return "choose one of: " + ", ".join(sorted(names)) if names else "none is declared yet"
+
+
+def files_stand_where_their_names_say(declared: Declarations) -> Iterator[Finding]:
+    """``schemas/contracts/<department>/<dataset>.yaml`` holds that department's dataset."""
+    for contract, written in _contracts(declared):
+        expected = f"{contract.department}/{contract.dataset}.yaml"
+        if not written.file.endswith(expected):
+            yield written.finding("dataset", problem="the file is not named after its dataset", remedy=f"move it to schemas/contracts/{expected}")
+
+
+def fields_are_named_once(declared: Declarations) -> Iterator[Finding]:
+    """No two fields of a contract or entity share a name; reserved names are the hub's own."""
+    for contract, written in _contracts(declared):
+        yield from _named_once([field.name for field in contract.fields], written, "fields")
+    for _, index, entity, written in _entities(declared):
+        yield from _named_once([field.name for field in entity.fields], written, "entities", index, "fields")
+        for place, field in enumerate(entity.fields):
+            if field.name in RESERVED or "__" in field.name:
+                yield written.finding(
+                    "entities", index, "fields", place, "name", problem=f"`{field.name}` is a name the hub uses itself", remedy="choose another"
+                )
+
+
+def _named_once(names: list[str], written: Written, *loc: str | int) -> Iterator[Finding]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            place = len(names) - 1 - names[::-1].index(name)
+            yield written.finding(*loc, place, "name", problem=f"field `{name}` is declared {count} times", remedy="keep one")
+
+
+def contracts_use_their_own_fields(declared: Declarations) -> Iterator[Finding]:
+    """Key, cursor, rules and contributions name fields of the same contract."""
+    for contract, written in _contracts(declared):
+        have = {field.name for field in contract.fields}
+        for loc, name in _field_uses(contract):
+            if name not in have:
+                yield written.finding(*loc, problem=f"the contract has no field `{name}`", remedy=_one_of(have))
+
+
+def _field_uses(contract: Contract) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    for index, name in enumerate(contract.key):
+        yield ("key", index), name
+    if contract.sync.cursor is not None:
+        yield ("sync", "cursor"), contract.sync.cursor
+    for index, use in enumerate(contract.rules):
+        for place, name in enumerate(use.fields):
+            yield ("rules", index, "fields", place), name
+    for index, given in enumerate(contract.contributes):
+        yield ("contributes", index, "subject"), given.subject
+        if given.pick is not None:
+            yield ("contributes", index, "pick"), given.pick
+        for target, name in given.fields.items():
+            yield ("contributes", index, "fields", target), name
+    for index, field in enumerate(contract.fields):
+        if field.kind_by is not None:
+            yield ("fields", index, "kind_by", "field"), field.kind_by.field
+
+
+def kinds_and_codes_exist(declared: Declarations) -> Iterator[Finding]:
+    """Every kind and code list that a field names is declared."""
+    for contract, written in _contracts(declared):
+        for index, field in enumerate(contract.fields):
+            yield from _known_words(declared, field, written, "fields", index)
+    for _, number, entity, written in _entities(declared):
+        for index, one in enumerate(entity.fields):
+            yield from _known_words(declared, one, written, "entities", number, "fields", index)
+        if entity.subject not in declared.kinds:
+            yield written.finding("entities", number, "subject", problem=f"there is no kind `{entity.subject}`", remedy="add it to masking/kinds.yaml")
+
+
+def _known_words(declared: Declarations, field: Field | EntityField, written: Written, *loc: str | int) -> Iterator[Finding]:
+    kinds = [field.kind] if field.kind else []
+    if isinstance(field, Field) and field.kind_by is not None:
+        kinds += list(field.kind_by.kinds.values())
+    for kind in kinds:
+        if kind not in declared.kinds:
+            yield written.finding(*loc, "kind", problem=f"there is no kind `{kind}`", remedy=_one_of(set(declared.kinds)))
+    if field.codes and field.codes not in declared.codes:
+        yield written.finding(*loc, "codes", problem=f"there is no code list `{field.codes}`", remedy=f"declare schemas/codes/{field.codes}.yaml")
+
+
+def sensitive_fields_have_a_kind(declared: Declarations) -> Iterator[Finding]:
+    """A field of level L3 or L4 says what it is, or nothing could protect it."""
+    for contract, written in _contracts(declared):
+        for index, field in enumerate(contract.fields):
+            if field.level.sensitive and not field.kind and not field.kind_by:
+                yield written.finding(
+                    "fields", index, "level", problem=f"`{field.name}` is {field.level} and has no kind", remedy="add `kind:` (masking/kinds.yaml)"
+                )
+    for _, number, entity, written in _entities(declared):
+        for index, one in enumerate(entity.fields):
+            if one.level.sensitive and not one.kind:
+                yield written.finding(
+                    "entities", number, "fields", index, "level", problem=f"`{one.name}` is {one.level} and has no kind", remedy="add `kind:`"
+                )
+
+
+def no_level_is_lowered(declared: Declarations) -> Iterator[Finding]:
+    """A sensitive value is never contributed to a field that would keep it in clear."""
+    for contract, index, given, entity, written in _contributions(declared):
+        fields = {field.name: field for field in entity.fields}
+        for target, name in given.fields.items():
+            into, source = fields.get(target), _field(contract, name)
+            if into is None or source is None:
+                continue
+            treat = declared.treatments.get(into.kind or "")
+            kept = treat is None or treat.treatment is Treatment.KEEP
+            if kept and source.level.sensitive and source.kind_by is None:
+                yield written.finding(
+                    "contributes", index, "fields", target,
+                    problem=f"`{name}` is {source.level} and `{given.entity}.{target}` would keep it in clear",
+                    remedy="contribute it to a field whose kind is protected by masking/policies/library.yaml",
+                )  # fmt: skip
+
+
+def _field(contract: Contract, name: str) -> Field | None:
+    return next((field for field in contract.fields if field.name == name), None)
+
+
+def contributions_fit_their_entity(declared: Declarations) -> Iterator[Finding]:
+    """Target fields exist, types and kinds agree, the subject is of the entity's kind."""
+    for contract, index, given, entity, written in _contributions(declared):
+        fields = {field.name: field for field in entity.fields}
+        for target, name in given.fields.items():
+            loc = ("contributes", index, "fields", target)
+            source = _field(contract, name)
+            if target not in fields:
+                yield written.finding(*loc, problem=f"`{given.entity}` has no field `{target}`", remedy=_one_of(set(fields)))
+            elif source is not None and (misfit := _misfit(declared, source, fields[target])):
+                yield written.finding(*loc, problem=misfit, remedy="make the two declarations agree")
+        subject = _field(contract, given.subject)
+        expected = _subject_kind(declared, given.entity, entity)
+        if subject is not None and expected not in _kinds_of(subject):
+            yield written.finding(
+                "contributes", index, "subject",
+                problem=f"`{given.subject}` is not of kind `{expected}`, by which {given.entity} knows its subjects",
+                remedy=f"name the field that holds it, or give the field `kind: {expected}`",
+            )  # fmt: skip
+
+
+def _kinds_of(field: Field) -> set[str]:
+    return set(field.kind_by.kinds.values()) if field.kind_by else {field.kind} if field.kind else set()
+
+
+def _subject_kind(declared: Declarations, path: str, entity: Entity) -> str:
+    if entity.parent is None:
+        return entity.subject
+    try:
+        return declared.entity(f"{path.split('.')[0]}.{entity.parent}")[1].subject
+    except KeyError:
+        return entity.subject
+
+
+def _misfit(declared: Declarations, source: Field, target: EntityField) -> str | None:
+    kinds = _kinds_of(source)
+    origin = declared.kinds[target.kind].of if target.kind in declared.kinds else None
+    if target.kind and target.kind not in kinds and origin not in kinds:
+        return f"`{source.name}` is of kind {', '.join(sorted(kinds)) or 'none'}, `{target.name}` of kind {target.kind}"
+    if origin is None and source.type is not target.type:
+        return f"`{source.name}` is {source.type}, `{target.name}` is {target.type}"
+    if source.codes and target.codes and source.codes != target.codes:
+        return f"`{source.name}` uses code list {source.codes}, `{target.name}` uses {target.codes}"
+    return None
+
+
+def an_entity_is_fed_once_by_a_contract(declared: Declarations) -> Iterator[Finding]:
+    """One contract has one contribution to an entity: its table is named after both."""
+    for contract, written in _contracts(declared):
+        for path, count in Counter(given.entity for given in contract.contributes).items():
+            if count > 1:
+                yield written.finding("contributes", problem=f"`{path}` is contributed to {count} times", remedy="keep one contribution per entity")
+
+
+def table_names_fit(declared: Declarations) -> Iterator[Finding]:
+    """PostgreSQL cuts names at 63 bytes without a word, and two tables would become one."""
+    for contract, index, given, entity, written in _contributions(declared):
+        name = f"{entity.entity}__{contract.dataset}__history"
+        if len(name.encode()) > POSTGRES_NAME_BYTES:
+            yield written.finding(
+                "contributes", index, "entity",
+                problem=f"table name {name} has {len(name.encode())} bytes, PostgreSQL takes {POSTGRES_NAME_BYTES}",
+                remedy="give the dataset a shorter name",
+            )  # fmt: skip
+
+
+def one_authority_per_rank(declared: Declarations) -> Iterator[Finding]:
+    """Two datasets cannot both have the first word (Decree 809 Art. 19)."""
+    for _, number, entity, written in _entities(declared):
+        places: list[tuple[tuple[str | int, ...], list[int]]] = [(("authority",), [each.rank for each in entity.authority])]
+        places += [(("fields", index, "authority"), [each.rank for each in field.authority]) for index, field in enumerate(entity.fields)]
+        for loc, ranks in places:
+            for rank, count in Counter(ranks).items():
+                if count > 1:
+                    yield written.finding(
+                        "entities", number, *loc, problem=f"{count} authorities of rank {rank}", remedy="give each its own rank: 1 speaks first"
+                    )
+
+
+def composed_entities_are_whole(declared: Declarations) -> Iterator[Finding]:
+    """A composed entity names who makes a subject exist, and every contributed field somebody with the right to speak."""
+    for library, number, entity, written in _entities(declared):
+        path = f"{library.library}.{entity.entity}"
+        loc = ("entities", number)
+        if entity.form is Form.COLLECTED:
+            if entity.exists_by:
+                yield written.finding(*loc, "exists_by", problem="only composed entities have `exists_by`", remedy="remove it")
+            continue
+        feeding = {contract.dataset: contract for contract in declared.contributors(path)}
+        if feeding and not set(entity.exists_by) & set(feeding):
+            yield written.finding(*loc, "exists_by", problem=f"no dataset that feeds {path} makes a subject exist", remedy=_one_of(set(feeding)))
+        for index, field in enumerate(entity.fields):
+            yield from _has_a_voice(feeding, path, entity, field, written, *loc, "fields", index)
+
+
+def _has_a_voice(
+    feeding: dict[str, Contract], path: str, entity: Entity, field: EntityField, written: Written, *loc: str | int
+) -> Iterator[Finding]:
+    speaking = {
+        name for name, contract in feeding.items() for given in contract.contributes if given.entity == path and field.name in given.fields
+    }
+    named = {authority.dataset for authority in field.authority or entity.authority}
+    if speaking - named:
+        yield written.finding(
+            *loc, problem=f"`{field.name}` gets values from {', '.join(sorted(speaking - named))}, which has no rank", remedy="add it to `authority:` with its legal basis"
+        )  # fmt: skip
+
+
+def parents_and_owners_exist(declared: Declarations) -> Iterator[Finding]:
+    """A child's parent is an entity of the same library; an owner rule reads a field of its entity."""
+    for library, number, entity, written in _entities(declared):
+        siblings = {each.entity: each for each in library.entities}
+        if entity.parent is not None and (entity.parent not in siblings or siblings[entity.parent].parent is not None):
+            yield written.finding(
+                "entities", number, "parent", problem=f"`{entity.parent}` is not an entity that can have children", remedy=_one_of(set(siblings))
+            )
+        if entity.owner is not None and entity.owner.field not in {field.name for field in entity.fields}:
+            yield written.finding("entities", number, "owner", "field", problem=f"there is no field `{entity.owner.field}`", remedy="name a field of the entity")
+
+
+def treatments_are_known(declared: Declarations) -> Iterator[Finding]:
+    """Every sensitive kind has a treatment, and only kinds of an identity domain become tokens (privacy rule 7)."""
+    if "library" not in declared.policies:
+        yield Finding(file="masking/policies/library.yaml", line=1, problem="there is no policy `library`", remedy="declare how each kind enters")
+        return
+    written = declared.written[("policy", "library")]
+    for index, treat in enumerate(declared.policy.treatments):
+        kind = declared.kinds.get(treat.kind)
+        if kind is None:
+            yield written.finding("treatments", index, "kind", problem=f"there is no kind `{treat.kind}`", remedy="add it to masking/kinds.yaml")
+        elif treat.treatment is Treatment.TOKEN and kind.domain is None:
+            yield written.finding(
+                "treatments", index, "treatment",
+                problem=f"`{treat.kind}` has no identity domain: tokens of frequent or public values give people away by their rank",
+                remedy="seal it instead",
+            )  # fmt: skip
+        elif treat.treatment is Treatment.KEEP and kind.level.sensitive:
+            yield written.finding("treatments", index, "treatment", problem=f"`{treat.kind}` is {kind.level} and would be kept in clear", remedy="seal it")
+    for name, kind in sorted(declared.kinds.items()):
+        if kind.level.sensitive and name not in declared.treatments:
+            yield written.finding("treatments", problem=f"the sensitive kind `{name}` has no treatment", remedy="add one: token, seal, generalise or drop")
+
+
+def rules_are_known(declared: Declarations) -> Iterator[Finding]:
+    """Every rule exists and gets the fields and parameters it asks for."""
+    from schemas.rules import mistakes_of  # noqa: PLC0415 (brings pyarrow, which DAG parsing must not load)
+
+    for contract, written in _contracts(declared):
+        for index, use in enumerate(contract.rules):
+            for problem in mistakes_of(use, contract):
+                yield written.finding("rules", index, problem=problem, remedy="see docs/reference/rules.md")
+
+
+CHECKS: tuple[Check, ...] = (
+    names_exist,
+    files_stand_where_their_names_say,
+    fields_are_named_once,
+    contracts_use_their_own_fields,
+    kinds_and_codes_exist,
+    sensitive_fields_have_a_kind,
+    no_level_is_lowered,
+    contributions_fit_their_entity,
+    an_entity_is_fed_once_by_a_contract,
+    table_names_fit,
+    one_authority_per_rank,
+    composed_entities_are_whole,
+    parents_and_owners_exist,
+    treatments_are_known,
+    rules_are_known,
+)

@@ -1,1 +1,1 @@
-"""audit."""
+"""Proof: what happened, who did it, on whose authority. Entries are added in the effect's own transaction."""

@@ -1,0 +1,1 @@
+"""Use cases, one module per noun: each composes the folders, commits, and records."""

@@ -1,0 +1,57 @@
+"""Opening a contract's source: where it is, with which password, at which hours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from connectors.protocol import Connector, Place
+from connectors.registry import open_connector
+from hub.database.place import socket_folder
+from hub.errors import Unavailable
+from hub.settings import settings
+from schemas.contract import Contract
+from schemas.declarations import Declarations
+from schemas.source import Source
+
+
+def located(source: Source) -> Source:
+    """Return *source* with ``${HUB_STATE}``, ``${HUB_HOME}`` and ``${HUB_SOCKET}`` replaced by this installation's."""
+    here = {
+        "${HUB_STATE}": str(settings().state),
+        "${HUB_HOME}": str(settings().home),
+        "${HUB_SOCKET}": str(socket_folder(settings().state)),
+    }
+
+    def replaced(text: str | None) -> str | None:
+        for name, value in here.items() if text else ():
+            text = text.replace(name, value) if text else None
+        return text
+
+    return source.model_copy(update={"url": replaced(source.url), "path": replaced(source.path)})
+
+
+def password_of(source: Source) -> str | None:
+    """Return the password of *source* from ``HUB_SECRETS``; ``None`` where none is kept."""
+    file = settings().secrets / (source.secret or source.source)
+    return file.read_text(encoding="utf-8").strip() if file.is_file() else None
+
+
+def require_allowed_hour(source: Source, now: datetime) -> None:
+    """Raise :class:`Unavailable` outside the hours at which the department lets its system be read."""
+    start, end = source.hours.split("-")
+    clock = now.astimezone(ZoneInfo(source.timezone)).strftime("%H:%M")
+    inside = start <= clock < end if start <= end else clock >= start or clock < end
+    if not inside:
+        raise Unavailable(f"source {source.source} may be read between {start} and {end} only", remedy="run the job at an allowed hour")
+
+
+@contextmanager
+def open_source(declared: Declarations, contract: Contract, *, now: datetime) -> Iterator[Connector]:
+    """Open the place *contract* reads, read-only, in one snapshot where the source has one."""
+    source = located(declared.sources[contract.source])
+    require_allowed_hour(source, now)
+    place = Place(table=contract.table, query=contract.query, file=contract.file, sheet=contract.sheet)
+    order = tuple(contract.field(name).source_column for name in contract.key)
+    with open_connector(source, place, password=password_of(source), order_by=order) as connector:
+        yield connector

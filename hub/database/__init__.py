@@ -1,0 +1,1 @@
+"""The hub's own PostgreSQL: the embedded server or another, its roles, connections and migrations."""

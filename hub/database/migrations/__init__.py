@@ -1,0 +1,29 @@
+"""Alembic migrations of the hub's own tables (schema ``hub``); libraries have their own: ``hub library apply``."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from hub.database.engine import engine
+from hub.database.roles import Role
+
+SCHEMA = "hub"
+_LOCK = 0x6875626D  # "hubm": two upgrades at once run one after the other
+
+
+def upgrade(revision: str = "head") -> None:
+    """Bring the hub's own tables to *revision*, as ``hub_owner``, in one transaction; all of it or nothing."""
+    with engine(Role.OWNER).begin() as connection:
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        connection.execute(sa.schema.CreateSchema(SCHEMA, if_not_exists=True))
+        command.upgrade(_configuration(connection), revision)
+
+
+def _configuration(connection: sa.Connection) -> Config:
+    """Configure Alembic here, not in a file: the connection comes from the role, the folder from the package."""
+    configuration = Config()
+    configuration.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    configuration.attributes["connection"] = connection
+    return configuration

@@ -1,0 +1,156 @@
+"""Fingerprints: has this row changed, and do source and target hold the same keys?
+
+Both are keyed (AES-CMAC), because a plain hash of few possible values is read by trying them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from cryptography.hazmat.primitives.hashes import Hash
+from numpy.typing import NDArray
+
+from hub.errors import Mistake
+from masking.blocks import BLOCK, WORD, BlockCipher, Blocks, Bytes, Rows, as_words, zeros
+from masking.cmac import Cmac, Prefix
+from masking.columns import Column, as_bytes, chunks, is_bytes, is_text, joined, part, validity, whole
+from masking.framing import framed_text, in_blocks
+from masking.keys import Key
+from masking.tokens import TOKEN, fixed
+
+_LENGTH: Final = np.dtype("<u4")
+_HALF: Final = (1 << 64) - 1
+
+
+def row_hash(batch: pa.RecordBatch | pa.Table, key: Key) -> pa.Array:
+    """Return one ``binary(16)`` fingerprint a row over all columns of *batch*, their names, types and order.
+
+    Null differs from empty, and no two different rows share an encoding. How Arrow lays text or bytes out
+    (offsets, views, dictionaries, chunks) does not matter.
+    """
+    columns = [_Variable(whole(column)) if _is_variable(column.type) else _Fixed(whole(column)) for column in batch.columns]
+    mac = Cmac(BlockCipher(key.suite.block_cipher(key.material.reveal())))
+    described = [word for name, column in zip(batch.schema.names, columns, strict=True) for word in (name, column.kind)]
+    start = mac.prefix(in_blocks(_digest(key, framed_text("row", *described))))
+    parts = [_hashes(mac, start, columns, where) for where in chunks(batch.num_rows)]
+    return joined(parts, TOKEN)
+
+
+def _digest(key: Key, message: bytes) -> bytes:
+    digest = Hash(key.suite.digest())
+    digest.update(message)
+    return digest.finalize()
+
+
+def _is_variable(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return is_text(kind) or is_bytes(kind) or pa.types.is_null(kind)
+
+
+def _hashes(mac: Cmac, start: Prefix, columns: Sequence["_Variable | _Fixed"], where: slice) -> pa.Array:
+    """Hash one chunk: variable values first, each in whole blocks, then one record of all lengths and fixed values.
+
+    The record has one size for the schema and ends the message, so a reader could take the message apart again.
+    """
+    count = where.stop - where.start
+    width = sum(column.width for column in columns)
+    record = np.zeros((count, max(width + (-width % BLOCK), BLOCK)), np.uint8)
+    state = zeros(count)
+    state[:] = start.state
+    place = 0
+    for column in columns:
+        state = column.put(mac, state, record, place, where)
+        place += column.width
+    return fixed(_finished(mac, state, record), None)
+
+
+def _finished(mac: Cmac, state: Blocks, record: Bytes) -> Blocks:
+    steps = record.shape[1] // BLOCK
+    for step in range(steps):
+        column = np.ndarray(len(record), WORD, record, step * BLOCK, (record.shape[1],))
+        state ^= as_words(np.ascontiguousarray(column))
+        if step == steps - 1:
+            state ^= mac.complete
+        mac.cipher.encrypt(state, len(state))
+    return state
+
+
+class _Variable:
+    """Text or bytes: the value is worked in as whole blocks, its length + 1 stands in the record (0 for null)."""
+
+    width = _LENGTH.itemsize
+    kind = "bytes"
+
+    def __init__(self, values: pa.Array) -> None:
+        self._values = as_bytes(values.cast(pa.binary()) if pa.types.is_null(values.type) else values)
+
+    def put(self, mac: Cmac, state: Blocks, record: Bytes, place: int, where: slice) -> Blocks:
+        values = part(self._values, where)
+        rows, valid = Rows.of(values), validity(values)
+        lengths = rows.lengths + 1 if valid is None else (rows.lengths + 1) * valid
+        np.ndarray(len(rows), _LENGTH, record, place, (record.shape[1],))[:] = lengths
+        return mac.absorb(state, rows)
+
+
+class _Fixed:
+    """A number, date, instant or truth value: one byte that says that it is there, and its bytes."""
+
+    def __init__(self, values: pa.Array) -> None:
+        self.kind = str(values.type)
+        if pa.types.is_boolean(values.type):
+            values = pc.cast(values, pa.uint8())
+        try:
+            self._size = values.type.bit_width // 8
+        except ValueError:
+            raise Mistake(f"a column of type {values.type} has no fingerprint", remedy="declare another type") from None
+        self._values = values
+        self.width = 1 + self._size
+
+    def put(self, mac: Cmac, state: Blocks, record: Bytes, place: int, where: slice) -> Blocks:  # noqa: ARG002
+        values = part(self._values, where)
+        valid, word = validity(values), np.dtype(f"V{self._size}")
+        data = np.frombuffer(values.buffers()[1], word, len(values), values.offset * self._size)
+        target = np.ndarray(len(values), word, record, place + 1, (record.shape[1],))
+        target[:] = data
+        record[:, place] = 1 if valid is None else valid
+        if valid is not None:
+            record[~valid, place + 1 : place + 1 + self._size] = 0
+        return state
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChecksum:
+    """How many keys there are, and a sum over them that does not depend on their order.
+
+    Sums of parts of a set add up (``+``) to the sum of the set. Two sets of equal sums are equal
+    unless someone who holds the key made them differ on purpose.
+    """
+
+    count: int = 0
+    total: int = 0
+
+    def __add__(self, other: "KeyChecksum") -> "KeyChecksum":
+        """Return the checksum of both sets of keys together."""
+        high = ((self.total >> 64) + (other.total >> 64)) & _HALF
+        low = (self.total + other.total) & _HALF
+        return KeyChecksum(self.count + other.count, high << 64 | low)
+
+
+def checksum(row_keys: Column, key: Key) -> KeyChecksum:
+    """Return the checksum of text or binary row keys: two 64-bit sums over their CMACs. Null keys are not counted."""
+    keys = as_bytes(row_keys).drop_null()
+    mac = Cmac(BlockCipher(key.suite.block_cipher(key.material.reveal())))
+    start = mac.prefix(in_blocks(framed_text("row key")))
+    result = KeyChecksum()
+    for where in chunks(len(keys)):
+        result += _summed(mac.tags(Rows.of(part(keys, where)), start))
+    return result
+
+
+def _summed(tags: Blocks) -> KeyChecksum:
+    sums: NDArray[np.uint64] = tags.byteswap().sum(axis=0, dtype=np.uint64)
+    return KeyChecksum(len(tags), int(sums[0]) << 64 | int(sums[1]))

@@ -1,1 +1,1 @@
-"""connectors."""
+"""Where records come from: reading departments' systems, never writing to them."""

@@ -1,0 +1,101 @@
+"""What is wrong with a CSV file, by line. A second, slower look at a file that could not be read."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from connectors import failures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from connectors.files import SourceFile
+    from hub.errors import Rejected
+
+LONGEST = 4 << 20
+# Python's default of 128 KiB would report a long field of a sound file as broken.
+csv.field_size_limit(max(csv.field_size_limit(), LONGEST))
+
+
+@dataclass(slots=True)
+class _Lines:
+    """Some line numbers, and how many there are in all."""
+
+    first: list[int] = field(default_factory=list)
+    total: int = 0
+
+    def add(self, number: int) -> None:
+        self.total += 1
+        if len(self.first) < failures.LISTED:
+            self.first.append(number)
+
+    def __str__(self) -> str:
+        shown = ", ".join(map(str, self.first))
+        word = "line" if self.total == 1 else "lines"
+        return f"{word} {shown}" + (f" and {self.total - len(self.first)} more" if self.total > len(self.first) else "")
+
+
+class _TooLongError(Exception):
+    """A line that no reader takes in whole."""
+
+
+def diagnosis(file: SourceFile, encoding: str, expected: int | None) -> Rejected | None:
+    """Return why *file* cannot be read as CSV, with line numbers and never a value; None if nothing is found.
+
+    *expected* is the number of columns in the header, None if the header is what could not be read.
+    """
+    undecodable, ragged, counts = _Lines(), _Lines(), set[int]()
+    rows = csv.reader(_lines(file, encoding, undecodable), delimiter=file.source.delimiter, strict=True)
+    begins, quoting = 1, None
+    try:
+        for row in rows:
+            if row and expected is not None and len(row) != expected:
+                ragged.add(begins)
+                counts.add(len(row))
+            begins = rows.line_num + 1
+    except _TooLongError:
+        quoting = f"the record that begins in line {begins} is longer than {LONGEST >> 20} MiB"
+    except csv.Error:
+        quoting = f"a quoted field in the record that begins in line {begins} is not closed, or goes on after its closing quote"
+    return _verdict(file, encoding, undecodable, ragged, quoting, f"{expected} columns in the header, {_range(counts)} in the record")
+
+
+def _verdict(file: SourceFile, encoding: str, undecodable: _Lines, ragged: _Lines, quoting: str | None, counts: str) -> Rejected | None:
+    if undecodable.total:
+        other = "gb18030" if encoding == "utf-8" else "utf-8"
+        return failures.broken(
+            file.source, file.place, f"{undecodable} cannot be read as {encoding}", f"if the file is in another encoding, declare it (`encoding: {other}`); else have the department save it as UTF-8"
+        )
+    if quoting:
+        return failures.broken(
+            file.source, file.place, quoting, "have the department supply it anew: a field with a quote is put in quotes and the quote doubled (RFC 4180)"
+        )
+    if ragged.total:
+        return failures.broken(
+            file.source, file.place, f"{ragged.total} records have another number of columns than the header ({counts}): {ragged}", "have the department mend those lines: a field that holds the delimiter is put in quotes"
+        )
+    return None
+
+
+def _range(counts: set[int]) -> str:
+    if not counts:
+        return "none"
+    return str(min(counts)) if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
+
+
+def _lines(file: SourceFile, encoding: str, undecodable: _Lines) -> Iterator[str]:
+    raw = file.bytes_from_start()
+    number = 0
+    for number, line in enumerate(iter(lambda: raw.readline(LONGEST), b""), 1):
+        if len(line) == LONGEST:
+            raise _TooLongError
+        try:
+            text = line.decode(encoding)
+        except UnicodeDecodeError:
+            undecodable.add(number)
+            text = line.decode(encoding, "replace")
+        # A bare carriage return ends a line too, as for Arrow.
+        yield from re.split(r"(?<=\r)(?!\n|$)", text)

@@ -1,0 +1,65 @@
+"""What the three database connectors say in SQL alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from connectors.failures import no_such_column
+from hub.errors import Mistake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pyarrow as pa
+
+    from connectors.protocol import Place, Window
+    from schemas.source import Source
+
+
+def quoted(name: str, mark: str = '"') -> str:
+    """Return *name* as one SQL identifier, whatever it holds."""
+    if not name or "\0" in name:
+        raise Mistake("a column or table name is empty or holds a NUL character", remedy="mend the name in the contract")
+    return mark + name.replace(mark, mark * 2) + mark
+
+
+def table(name: str, mark: str = '"') -> str:
+    """Return ``schema.table`` quoted part by part; a name that itself holds a dot needs a query."""
+    return ".".join(quoted(part, mark) for part in name.split("."))
+
+
+def relation(place: Place, mark: str = '"') -> str:
+    """Return what stands after FROM, called ``place``: the table, or the query in brackets."""
+    if place.table:
+        return f"{table(place.table, mark)} AS place"
+    if place.query:
+        # The line break keeps a trailing comment of the query from swallowing the bracket.
+        return f"({place.query.strip().rstrip(';')}\n) AS place"
+    raise Mistake("a database is read by `table` or `query`", remedy="write one of them in the contract instead of `file`")
+
+
+def column(name: str, mark: str = '"') -> str:
+    """Return the place's own column: unqualified, ORDER BY would mean what the SELECT list makes of it."""
+    return f"place.{quoted(name, mark)}"
+
+
+def condition(window: Window, bound: Callable[[str], str], mark: str = '"') -> str:
+    """Return the WHERE clause of *window* (empty if unbounded); *bound* writes a bound safely."""
+    if window.cursor is None:
+        return ""
+    name = column(window.cursor, mark)
+    terms = [f"{name} > {bound(window.after)}"] if window.after is not None else []
+    terms += [f"{name} <= {bound(window.until)}"] if window.until is not None else []
+    return f" WHERE {' AND '.join(terms)}" if terms else ""
+
+
+def ordering(columns: Sequence[str], mark: str = '"') -> str:
+    """Return the ORDER BY clause for *columns*; empty for none."""
+    return f" ORDER BY {', '.join(column(name, mark) for name in columns)}" if columns else ""
+
+
+def checked(source: Source, place: Place, schema: pa.Schema, wanted: Sequence[str | None]) -> None:
+    """Raise ``Mistake`` for the first of *wanted* that *schema* lacks."""
+    for name in wanted:
+        if name is not None and name not in schema.names:
+            raise no_such_column(source, place, name, schema.names)

@@ -8,7 +8,7 @@ and a row costs what its own length costs, never what the longest of its neighbo
 """
 
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,7 @@ WORD: Final = np.dtype("V16")
 Blocks = NDArray[np.uint64]
 Bytes = NDArray[np.uint8]
 Numbers = NDArray[np.int64]
+_Item = TypeVar("_Item", bound=np.generic)
 
 
 class BlockCipher:
@@ -37,7 +38,7 @@ class BlockCipher:
 
     def encrypt(self, blocks: Blocks, count: int) -> None:
         """Encrypt the first *count* rows of *blocks* in place; *blocks* comes from ``zeros`` or ``room``."""
-        flat = _with_slack(blocks)
+        flat = memoryview(_with_slack(blocks))
         self._encrypt.update_into(flat[: count * BLOCK], flat)
 
     def one(self, block: bytes) -> bytes:
@@ -153,7 +154,7 @@ class Rows:
         """Return the number of rows."""
         return len(self.starts)
 
-    def ordered(self, values: NDArray[np.generic]) -> NDArray[np.generic]:
+    def ordered(self, values: NDArray[_Item]) -> NDArray[_Item]:
         """Return *values*, one a row, in the order of the cipher steps."""
         return values if self.order is None else values.take(self.order, axis=0)
 
@@ -176,7 +177,7 @@ def _offsets(values: pa.Array) -> Numbers:
     if places is None or places.size == 0:
         return np.zeros(len(values) + 1, np.int64)
     found = np.frombuffer(places, kind, len(values) + 1, values.offset * np.dtype(kind).itemsize)
-    return found.astype(np.int64)
+    return np.asarray(found, np.int64)
 
 
 def _copy_data(values: pa.Array, start: int, target: Bytes) -> None:

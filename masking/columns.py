@@ -5,7 +5,7 @@ The rest of this package sees two of them: variable bytes with offsets, and fixe
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ from hub.errors import Mistake
 # Rows worked on at once: the block matrices of one chunk then stay in the second-level cache.
 CHUNK: Final = 16_384
 
-Column = pa.Array | pa.ChunkedArray
+Column: TypeAlias = pa.Array | pa.ChunkedArray
 
 
 def whole(values: Column) -> pa.Array:
@@ -87,7 +87,8 @@ def validity(values: pa.Array) -> NDArray[np.bool_] | None:
     """Return which rows hold a value, or ``None`` where all do."""
     if values.null_count == 0:
         return None
-    return pc.is_valid(values).to_numpy(zero_copy_only=False)
+    present: NDArray[np.bool_] = pc.is_valid(values).to_numpy(zero_copy_only=False)
+    return present
 
 
 def joined(parts: list[pa.Array], kind: pa.DataType) -> pa.Array:

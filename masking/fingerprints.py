@@ -1,4 +1,4 @@
-"""Fingerprints: has this row changed, and do source and target hold the same keys?
+"""Fingerprints, which tell whether a row has changed and whether source and target hold the same keys.
 
 Both are keyed (AES-CMAC), because a plain hash of few possible values is read by trying them.
 """
@@ -31,7 +31,7 @@ def row_hash(batch: pa.RecordBatch | pa.Table, key: Key) -> pa.Array:
     Null differs from empty, and no two different rows share an encoding. How Arrow lays text or bytes out
     (offsets, views, dictionaries, chunks) does not matter.
     """
-    columns = [_Variable(whole(column)) if _is_variable(column.type) else _Fixed(whole(column)) for column in batch.columns]
+    columns = [_of(whole(column)) for column in batch.columns]
     mac = Cmac(BlockCipher(key.suite.block_cipher(key.material.reveal())))
     described = [word for name, column in zip(batch.schema.names, columns, strict=True) for word in (name, column.kind)]
     start = mac.prefix(in_blocks(_digest(key, framed_text("row", *described))))
@@ -45,10 +45,9 @@ def _digest(key: Key, message: bytes) -> bytes:
     return digest.finalize()
 
 
-def _is_variable(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return is_text(kind) or is_bytes(kind) or pa.types.is_null(kind)
+def _of(values: pa.Array) -> "_Variable | _Fixed":
+    kind = values.type
+    return _Variable(values) if is_text(kind) or is_bytes(kind) or pa.types.is_null(kind) else _Fixed(values)
 
 
 def _hashes(mac: Cmac, start: Prefix, columns: Sequence["_Variable | _Fixed"], where: slice) -> pa.Array:

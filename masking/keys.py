@@ -166,7 +166,8 @@ def create_keys(folder: Path, suite: Suite = INTERNATIONAL) -> None:
 
 def _new_version(root: Secret, purpose: str, version: int, suite: Suite) -> _Version:
     nonce = secrets.token_bytes(NONCE_BYTES)
-    wrapped = _wrapping(root, purpose).encrypt(nonce, secrets.token_bytes(SECRET_BYTES), _bound(purpose, version, suite))
+    bound = _bound(purpose, version, suite)
+    wrapped = _wrapping(root, purpose).encrypt(nonce, secrets.token_bytes(SECRET_BYTES), bound)
     return {
         "purpose": purpose,
         "version": version,
@@ -249,7 +250,7 @@ def _write_private(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

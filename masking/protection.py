@@ -63,7 +63,7 @@ class Column:
     def __post_init__(self) -> None:
         """Refuse what would let a sensitive value through, or a treatment that lacks what it needs."""
         if self.treatment is Treatment.KEEP and self.level.sensitive:
-            raise Mistake(f"{self.name} is {self.level} and may not be kept in clear", remedy="seal, tokenise or drop it")
+            raise Mistake(f"{self.name} is {self.level} and may not be kept", remedy="seal, tokenise or drop it")
         if self.treatment is Treatment.GENERALISE and self.how is None:
             raise Mistake(f"{self.name} is generalised, but not how", remedy="name the generalisation in the policy")
         if self.treatment is Treatment.TOKEN and self.domain is None:
@@ -112,6 +112,13 @@ class Subject:
             raise Mistake(f"{self.source} is {self.level} but has no identity domain", remedy="give its kind a domain")
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    library: str
+    entity: str
+    field: str
+
+
 class Protection:
     """The masks of one job, with the keys they need. Deterministic: the same batch gives the same bytes.
 
@@ -127,7 +134,8 @@ class Protection:
         self._row_key, self._subject, self._on = row_key, subject, on
         libraries = {row_key.library, subject.library, *(column.library for column in self._columns)}
         self._seal_keys = {library: keyring.key("seal", library) for library in sorted(libraries)}
-        domains = {_ROW_KEY_DOMAIN, subject.domain, *(part.domain for part in (*row_key.fields, *self._columns))}
+        domains = {_ROW_KEY_DOMAIN, subject.domain}
+        domains |= {field.domain for field in row_key.fields} | {column.domain for column in self._columns}
         self._token_keys = {domain: keyring.key("token", domain) for domain in sorted(filter(None, domains))}
         self._hash_key = keyring.key("row_hash", row_key.library, row_key.entity)
         self.unreadable: Counter[str] = Counter()
@@ -190,8 +198,8 @@ class Protection:
         return _token(values, self._token_keys[domain], (only and only.document_type) or "")
 
     def _sealed_key(self, values: pa.Array, bound: dict[str, BoundRows]) -> pa.Array:
-        place = self._row_key
-        return self._seal(encode(values), bound[place.library], place.library, place.entity, _ROW_KEY_FIELD)
+        place = _Place(self._row_key.library, self._row_key.entity, _ROW_KEY_FIELD)
+        return self._seal(encode(values), bound[place.library], place)
 
     # Subject
 
@@ -214,7 +222,7 @@ class Protection:
             return {SUBJECT_KEY: keys}
         # The spine has no row: its seal is bound to the token itself.
         bound = bind(keys.fill_null(b""), self._seal_keys[subject.library])
-        sealed = self._seal(encode(values), bound, subject.library, subject.entity, _SUBJECT_FIELD)
+        sealed = self._seal(encode(values), bound, _Place(subject.library, subject.entity, _SUBJECT_FIELD))
         return {SUBJECT_KEY: keys, SUBJECT_SEALED: sealed}
 
     # Columns
@@ -236,29 +244,15 @@ class Protection:
         return {column.name: made, f"{column.name}__sealed": self._sealed(column, plain, rows)}
 
     def _sealed(self, column: Column, values: pa.Array, rows: BoundRows) -> pa.Array:
-        return self._seal(
-            encode(values),
-            rows,
-            column.library,
-            column.entity,
-            column.field,
-            pad=is_padded(values.type, code=column.code),
-            seal_nulls=column.level is Level.L4,
-        )
+        place = _Place(column.library, column.entity, column.field)
+        pad, seal_nulls = is_padded(values.type, code=column.code), column.level is Level.L4
+        return self._seal(encode(values), rows, place, pad=pad, seal_nulls=seal_nulls)
 
     def _seal(
-        self,
-        values: pa.Array,
-        rows: BoundRows,
-        library: str,
-        entity: str,
-        field: str,
-        *,
-        pad: bool = False,
-        seal_nulls: bool = False,
+        self, values: pa.Array, rows: BoundRows, place: "_Place", *, pad: bool = False, seal_nulls: bool = False
     ) -> pa.Array:
-        key = self._seal_keys[library]
-        head = header(key.suite, key.version, library, entity, field)
+        key = self._seal_keys[place.library]
+        head = header(key.suite, key.version, place.library, place.entity, place.field)
         return seal(values, rows, key, head, pad=pad, seal_nulls=seal_nulls).cast(pa.binary())
 
     def _count(self, name: str, given: pa.Array, made: pa.Array) -> None:

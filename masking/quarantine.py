@@ -42,7 +42,7 @@ def _header(key: Key, batch_id: str) -> bytes:
 
 def _places(positions: pa.Array) -> pa.Array:
     if positions.null_count or not pa.types.is_integer(positions.type):
-        raise Mistake("positions of quarantined rows are whole numbers, one for each row", remedy="pass the row numbers")
+        raise Mistake("positions of quarantined rows are whole numbers", remedy="pass the row numbers")
     return pc.cast(positions, pa.string())
 
 
@@ -55,5 +55,6 @@ def _texts(batch: pa.RecordBatch) -> list[dict[str, str | None]]:
 
 def _text(column: pa.Array) -> list[str | None]:
     if not is_bytes(column.type):
-        return text(column).to_pylist()
+        texts: list[str | None] = text(column).to_pylist()
+        return texts
     return [None if value is None else base64.b64encode(value).decode() for value in column.to_pylist()]

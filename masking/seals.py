@@ -8,6 +8,7 @@ What it leaks: the length of the value (unless padded), and whether one field of
 It does not leak that two rows hold the same value.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +17,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hub.errors import Refused
-from masking.blocks import BLOCK, BlockCipher, Blocks, Numbers, Rows, as_runs, as_words, counters, doubled, room, windows
+from masking.blocks import (
+    BLOCK,
+    BlockCipher,
+    Blocks,
+    Numbers,
+    Rows,
+    as_runs,
+    as_words,
+    counters,
+    doubled,
+    room,
+    windows,
+)
 from masking.cmac import Cmac
 from masking.columns import Column, as_bytes, chunks, from_bytes, joined, part, validity, whole
 from masking.framing import framed_text
@@ -54,7 +67,13 @@ def bind(row_keys: Column, key: Key) -> BoundRows:
 
 
 def seal(
-    values: Column, row_keys: Column | BoundRows, key: Key, head: bytes, *, seal_nulls: bool = False, pad: bool = False
+    values: Column,
+    row_keys: Column | BoundRows,
+    key: Key,
+    head: bytes,
+    *,
+    seal_nulls: bool = False,
+    pad: bool = False,
 ) -> pa.Array:
     """Return ``binary`` seals of text or bytes *values*, in order; deterministic.
 
@@ -153,7 +172,7 @@ class _Siv:
         wrong |= differs if valid is None else differs & valid
         return _without_gaps(opened, valid), int(wrong.sum())
 
-    def _crypted(self, rows: Rows, ivs: Blocks):  # noqa: ANN202
+    def _crypted(self, rows: Rows, ivs: Blocks) -> Iterator[tuple[int, Numbers, Blocks]]:
         """Yield step, row numbers and their blocks, xored with the key stream."""
         gathered = windows(rows.data)
         starts, first = rows.ordered(rows.starts), rows.ordered(ivs & _CLEARED)
@@ -172,8 +191,6 @@ def _without_gaps(rows: Rows, valid: np.ndarray | None) -> pa.Array:
     offsets[:-1:2] = rows.starts
     offsets[1::2] = rows.starts + rows.lengths
     offsets[-1] = offsets[-2] if count else 0
-    if count:
-        offsets[-1] = offsets[-2]
     mask = None
     if valid is not None:
         mask = np.ones(2 * count, np.bool_)

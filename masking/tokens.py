@@ -23,11 +23,12 @@ CITIZEN: Final = "111"  # GA/T 517: resident identity card
 TOKEN: Final = pa.binary(16)
 
 # Spaces, hyphens, dots, and characters that do not show (a byte-order mark, a soft hyphen).
-_SEPARATORS: Final = r"[\p{Z}\p{Pd}\p{Cc}\p{Cf}.·•・−]"
-_PLAIN: Final = np.array([chr(code).isalnum() and not chr(code).islower() and code < 0x80 for code in range(256)])
+_SEPARATORS: Final = r"[\p{Z}\p{Pd}\p{Cc}\p{Cf}.·•・\x{2212}]"
+_PLAIN: Final = np.isin(np.arange(256), np.frombuffer(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", np.uint8))
 _WEIGHTS: Final = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2])
 _CHECKS: Final = np.frombuffer(b"10X98765432", np.uint8)
 _OLD_LENGTH: Final = 15
+_FIRST_AMBIGUOUS_SEQUENCE: Final = 996
 
 
 def token(values: Column, key: Key, *, document_type: str | Column) -> pa.Array:
@@ -117,5 +118,6 @@ def _extended(numbers: pa.Array) -> pa.Array:
     longer[:, :6], longer[:, 6:8], longer[:, 8:17] = digits[:, :6], np.frombuffer(b"19", np.uint8), digits[:, 6:]
     longer[:, 17] = _CHECKS[((longer[:, :17] - ord("0")).astype(np.int64) @ _WEIGHTS) % 11]
     sequence = (digits[:, 12:].astype(np.int64) - ord("0")) @ np.array([100, 10, 1])
-    array = pa.Array.from_buffers(pa.binary(18), len(rows), [bitmap(sequence < 996), pa.py_buffer(longer)])
+    known = bitmap(sequence < _FIRST_AMBIGUOUS_SEQUENCE)
+    array = pa.Array.from_buffers(pa.binary(18), len(rows), [known, pa.py_buffer(longer)])
     return array.cast(pa.binary()).cast(pa.string())

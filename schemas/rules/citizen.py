@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.contract import Severity
+from schemas.rules.calendar import legal_days
 from schemas.rules.divisions import known_codes
 from schemas.rules.fixed import Booleans, Bytes, Fixed, Integers, fixed, spread, verdict
 from schemas.rules.registry import rule
@@ -20,27 +21,7 @@ _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECKS = np.frombuffer(b"10X98765432", dtype=np.uint8)
 _OLDEST = 150
 _CENTENARIANS = 996
-_MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _RESIDENCE = (810_000, 820_000, 830_000)
-
-
-def _calendar() -> Booleans:
-    """Return a table over MMDD numbers: does the day exist in a leap year?"""
-    table = np.zeros(10_000, dtype=np.bool_)
-    for month, days in enumerate(_MONTH_DAYS, start=1):
-        table[month * 100 + 1 : month * 100 + days + 1] = True
-    return table
-
-
-_DAYS = _calendar()
-_LEAP_DAY = 229
-
-
-def legal_days(ymd: Integers) -> Booleans:
-    """Say which YYYYMMDD numbers are days of the Gregorian calendar."""
-    years, days = ymd // 10_000, ymd % 10_000
-    leap = (years % 4 == 0) & ((years % 100 != 0) | (years % 400 == 0))
-    return _DAYS[days] & (leap | (days != _LEAP_DAY)) & (years > 0)
 
 
 @rule("citizen_number", zh="公民身份号码有效", en="The citizen number is valid")

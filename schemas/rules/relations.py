@@ -8,8 +8,6 @@ from schemas.rules.citizen import births, sequences_odd
 from schemas.rules.fixed import flags, verdict
 from schemas.rules.registry import rule
 
-_EPOCH = np.datetime64("1970-01-01", "D")
-
 
 @rule("birth_agrees", zh="出生日期与身份号码一致", en="The birth date agrees with the citizen number")
 def birth_agrees(birth: pa.Array, number: pa.Array) -> pa.BooleanArray:
@@ -18,7 +16,7 @@ def birth_agrees(birth: pa.Array, number: pa.Array) -> pa.BooleanArray:
     Not judged where either is missing or the number holds no date.
     """
     born, known = births(number)
-    days = pc.fill_null(birth.cast(pa.int32()), 0).to_numpy(zero_copy_only=False)
+    days = pc.fill_null(birth.cast(pa.date32()).cast(pa.int32()), 0).to_numpy(zero_copy_only=False)
     dates = days.astype("datetime64[D]")
     years = dates.astype("datetime64[Y]")
     months = dates.astype("datetime64[M]")

@@ -1,0 +1,184 @@
+"""Dates and instants (GB/T 7408, ISO 8601, and how people write them)."""
+
+from datetime import date
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.contract import Field
+from schemas.conversions.texts import Read, as_text, none_of, stored_form, tidy, unread
+from schemas.rules.calendar import legal_days
+from schemas.rules.fixed import Booleans, Fixed, Integers, fixed, flags
+
+INSTANT = pa.timestamp("us", tz="UTC")
+
+# Open-ended validity is null, not unreadable. Some systems write it as the last day of the calendar.
+_OPEN_ENDED = pa.array(["长期", "长期有效", "永久", "永久有效"])
+
+_DATE = r"(?P<y>\d{4})\s*[-/.年]\s*(?P<m>\d{1,2})\s*[-/.月]\s*(?P<d>\d{1,2})\s*日?"
+_TIME = r"(?:(?:\s+|[Tt])(?P<H>\d{1,2}):(?P<M>\d{1,2})(?::(?P<S>\d{1,2})(?:[.,](?P<f>\d{1,9}))?)?)?"
+_OFFSET = r"\s*(?P<o>[Zz]|[+-]\d{2}(?::?\d{2})?)?"
+_WRITTEN = rf"^{_DATE}{_TIME}{_OFFSET}$"
+_DAY = 86_400_000_000
+_MINUTE = 60_000_000
+_LAST = pa.scalar(date(9999, 12, 31))
+_SEPARATORS = np.frombuffer(b"-/.", dtype=np.uint8)
+
+Microseconds = npt.NDArray[np.int64]
+
+
+class _Moments(NamedTuple):
+    """What text says of time: local microseconds since 1970, minutes east of Greenwich, and which rows say either."""
+
+    local: Microseconds
+    east: Microseconds
+    known: Booleans
+    placed: Booleans
+
+
+def dates(values: pa.Array, field: Field, timezone: str) -> Read:  # noqa: ARG001 (one shape for all conversions)
+    """Read dates: YYYYMMDD, YYYY-MM-DD (also / or .), YYYY年M月D日, dates and times of any kind.
+
+    An instant becomes the day it has in *timezone*.
+    Open-ended validity (长期, 9999-12-31) becomes null without a mark.
+    """
+    stored = stored_form(values)
+    if pa.types.is_date(stored.type):
+        return _ended(Read(stored.cast(pa.date32()), none_of(stored)))
+    if pa.types.is_timestamp(stored.type):
+        return _ended(Read(_local(stored, timezone).cast(pa.date32(), safe=False), none_of(stored)))
+    text = _date_text(stored)
+    moments = _moments(text)
+    if moments.placed.any():
+        moments = _moved(moments, timezone)
+    days = np.floor_divide(moments.local, _DAY).astype(np.int32)
+    read = pa.array(days, pa.int32(), mask=~moments.known).cast(pa.date32())
+    return _ended(unread(text, read, pc.is_in(text, value_set=_OPEN_ENDED)))
+
+
+def _ended(read: Read) -> Read:
+    """Return *read* with null for the last day of the calendar, which stands for "no end"."""
+    last = pc.equal(read.values, _LAST)
+    if not pc.any(last).as_py():
+        return read
+    return Read(pc.if_else(last, pa.scalar(None, pa.date32()), read.values), read.unreadable)
+
+
+def _moved(moments: _Moments, timezone: str) -> _Moments:
+    """Return *moments* with those that carry an offset moved to *timezone*."""
+    exact = pa.array(moments.local - moments.east * _MINUTE, pa.int64()).cast(INSTANT)
+    local = _local(exact, timezone).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return moments._replace(local=np.where(moments.placed, local, moments.local))
+
+
+def timestamps(values: pa.Array, field: Field, timezone: str) -> Read:  # noqa: ARG001 (one shape for all conversions)
+    """Read instants as UTC microseconds. A time without an offset is in *timezone*, a date is its midnight there."""
+    stored = stored_form(values)
+    if pa.types.is_date(stored.type):
+        stored = stored.cast(pa.timestamp("us"), safe=False)
+    if pa.types.is_timestamp(stored.type):
+        return Read(_instant(stored.cast(pa.timestamp("us", stored.type.tz), safe=False), timezone), none_of(stored))
+    text = _date_text(stored)
+    moments = _moments(text)
+    naive = pa.array(moments.local, pa.int64(), mask=~moments.known | moments.placed).cast(pa.timestamp("us"))
+    exact = pa.array(moments.local - moments.east * _MINUTE, pa.int64(), mask=~moments.placed).cast(INSTANT)
+    read = pc.coalesce(exact, _instant(naive, timezone))
+    return unread(text, read, pc.is_in(text, value_set=_OPEN_ENDED))
+
+
+def _local(stamps: pa.Array, timezone: str) -> pa.Array:
+    if stamps.type.tz is None:
+        return stamps
+    return pc.local_timestamp(stamps.cast(pa.timestamp(stamps.type.unit, timezone)))
+
+
+def _instant(stamps: pa.Array, timezone: str) -> pa.Array:
+    """Return the instant of each time; where clocks went back the earlier one, where they jumped the later."""
+    if stamps.type.tz is None:
+        stamps = pc.assume_timezone(stamps, timezone, ambiguous="earliest", nonexistent="latest")
+    return stamps.cast(INSTANT)
+
+
+def _date_text(stored: pa.Array) -> pa.Array:
+    text = as_text(stored)
+    if not pc.all(pc.string_is_ascii(text)).as_py():
+        text = pc.utf8_normalize(text, "NFKC")
+    return tidy(text)
+
+
+def _moments(text: pa.Array) -> _Moments:
+    """Read the two common forms as matrices and only what is left with an expression."""
+    rows = len(text)
+    moments = _Moments(*(np.zeros(rows, dtype=of) for of in (np.int64, np.int64, np.bool_, np.bool_)))
+    compact, dashed = fixed(text, 8), fixed(text, 10)
+    _put(moments, compact.fits, *_compact(compact))
+    _put(moments, dashed.fits, *_dashed(dashed))
+    rest = flags(text.is_valid()) & ~moments.known
+    if rest.any():
+        _read_written(moments, rest, text)
+    return moments
+
+
+def _put(moments: _Moments, where: Booleans, ymd: Integers, shaped: Booleans) -> None:
+    legal = shaped & legal_days(np.where(shaped, ymd, 0))
+    moments.local[where] = np.where(legal, _days(np.where(legal, ymd, 19_700_101)) * _DAY, 0)
+    moments.known[where] = legal
+
+
+def _compact(rows: Fixed) -> tuple[Integers, Booleans]:
+    _, numeric = rows.digits(0, 8)
+    return rows.number(0, 8), numeric
+
+
+def _dashed(rows: Fixed) -> tuple[Integers, Booleans]:
+    shaped = (rows.at[4] == rows.at[7]) & np.isin(rows.at[4], _SEPARATORS)
+    for start, stop in ((0, 4), (5, 7), (8, 10)):
+        shaped &= rows.digits(start, stop)[1]
+    return rows.number(0, 4) * 10_000 + rows.number(5, 7) * 100 + rows.number(8, 10), shaped
+
+
+def _days(ymd: Integers) -> Microseconds:
+    """Return the days from 1970-01-01 to legal YYYYMMDD numbers."""
+    months = (ymd // 10_000 - 1970) * 12 + ymd // 100 % 100 - 1
+    firsts = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    return firsts + ymd % 100 - 1
+
+
+def _read_written(moments: _Moments, rest: Booleans, text: pa.Array) -> None:
+    """Read what is written out, with or without a time of day and an offset."""
+    parts = pc.extract_regex(text.filter(pa.array(rest)), _WRITTEN)
+    found = flags(parts.is_valid())
+    year, month, day, hour, minute, second = (_part(parts, name) for name in "ymdHMS")
+    ymd = np.where(found, year * 10_000 + month * 100 + day, 0).astype(np.int32)
+    legal = found & legal_days(ymd) & (hour <= 23) & (minute <= 59) & (second <= 59)  # noqa: PLR2004 (a clock)
+    clock = ((hour * 60 + minute) * 60 + second) * 1_000_000 + _fraction(parts)
+    moments.local[rest] = np.where(legal, _days(np.where(legal, ymd, 19_700_101)) * _DAY + clock, 0)
+    east, placed = _offsets(parts)
+    moments.east[rest], moments.placed[rest], moments.known[rest] = east, placed & legal, legal
+
+
+def _part(parts: pa.StructArray, name: str) -> Microseconds:
+    """Return one named number of the expression; zero where it is not written."""
+    written = pc.struct_field(parts, name)
+    digits = pc.if_else(pc.equal(pc.binary_length(written), 0), "0", written)
+    return np.asarray(pc.fill_null(digits, "0").cast(pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def _fraction(parts: pa.StructArray) -> Microseconds:
+    written = pc.fill_null(pc.struct_field(parts, "f"), "")
+    digits = pc.utf8_slice_codeunits(pc.utf8_rpad(written, 6, "0"), 0, 6)
+    return np.asarray(digits.cast(pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def _offsets(parts: pa.StructArray) -> tuple[Microseconds, Booleans]:
+    """Return minutes east of Greenwich, and which rows say so. Z is zero."""
+    written = pc.fill_null(pc.struct_field(parts, "o"), "")
+    bare = pc.replace_substring_regex(pc.replace_substring_regex(written, "[Zz]", "+0000"), ":", "")
+    digits = pc.utf8_rpad(pc.utf8_slice_codeunits(bare, 1), 4, "0").cast(pa.int64())
+    numbers = np.asarray(digits.to_numpy(zero_copy_only=False), dtype=np.int64)
+    minutes = numbers // 100 * 60 + numbers % 100
+    west = flags(pc.starts_with(bare, "-"))
+    return np.where(west, -minutes, minutes), flags(pc.greater(pc.binary_length(written), 0))

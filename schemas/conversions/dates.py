@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from schemas.contract import Field
 from schemas.conversions.texts import Read, as_text, none_of, stored_form, tidy, unread
-from schemas.rules.calendar import legal_days
-from schemas.rules.fixed import Booleans, Fixed, Integers, fixed, flags
+from schemas.calendar import days_since_1970, legal_days
+from schemas.fixed_width import Booleans, Fixed, Integers, fixed, flags
 
 INSTANT = pa.timestamp("us", tz="UTC")
 
@@ -23,11 +23,16 @@ _TIME = r"(?:(?:\s+|[Tt])(?P<H>\d{1,2}):(?P<M>\d{1,2})(?::(?P<S>\d{1,2})(?:[.,](
 _OFFSET = r"\s*(?P<o>[Zz]|[+-]\d{2}(?::?\d{2})?)?"
 _WRITTEN = rf"^{_DATE}{_TIME}{_OFFSET}$"
 _DAY = 86_400_000_000
+_SECOND = 1_000_000
 _MINUTE = 60_000_000
+_FIRST = np.int32(19_700_101)
 _LAST = pa.scalar(date(9999, 12, 31))
 _SEPARATORS = np.frombuffer(b"-/.", dtype=np.uint8)
+_BETWEEN = np.frombuffer(b" T", dtype=np.uint8)
+_COLON = ord(":")
 
 Microseconds = npt.NDArray[np.int64]
+AnyIntegers = Integers | Microseconds
 
 
 class _Moments(NamedTuple):
@@ -56,7 +61,11 @@ def dates(values: pa.Array, field: Field, timezone: str) -> Read:  # noqa: ARG00
         moments = _moved(moments, timezone)
     days = np.floor_divide(moments.local, _DAY).astype(np.int32)
     read = pa.array(days, pa.int32(), mask=~moments.known).cast(pa.date32())
-    return _ended(unread(text, read, pc.is_in(text, value_set=_OPEN_ENDED)))
+    return _ended(unread(text, read, _open_ended(text)))
+
+
+def _open_ended(text: pa.Array) -> pa.BooleanArray:
+    return pc.is_in(text, value_set=_OPEN_ENDED)
 
 
 def _ended(read: Read) -> Read:
@@ -86,7 +95,7 @@ def timestamps(values: pa.Array, field: Field, timezone: str) -> Read:  # noqa: 
     naive = pa.array(moments.local, pa.int64(), mask=~moments.known | moments.placed).cast(pa.timestamp("us"))
     exact = pa.array(moments.local - moments.east * _MINUTE, pa.int64(), mask=~moments.placed).cast(INSTANT)
     read = pc.coalesce(exact, _instant(naive, timezone))
-    return unread(text, read, pc.is_in(text, value_set=_OPEN_ENDED))
+    return unread(text, read, _open_ended(text))
 
 
 def _local(stamps: pa.Array, timezone: str) -> pa.Array:
@@ -110,41 +119,53 @@ def _date_text(stored: pa.Array) -> pa.Array:
 
 
 def _moments(text: pa.Array) -> _Moments:
-    """Read the two common forms as matrices and only what is left with an expression."""
+    """Read the common forms as matrices and only what is left with an expression."""
     rows = len(text)
     moments = _Moments(*(np.zeros(rows, dtype=of) for of in (np.int64, np.int64, np.bool_, np.bool_)))
-    compact, dashed = fixed(text, 8), fixed(text, 10)
-    _put(moments, compact.fits, *_compact(compact))
-    _put(moments, dashed.fits, *_dashed(dashed))
+    for width, shape in ((8, _compact), (10, _dashed), (19, _timed)):
+        written = fixed(text, width)
+        if written.fits.any():
+            _put(moments, written.fits, *shape(written))
     rest = flags(text.is_valid()) & ~moments.known
     if rest.any():
         _read_written(moments, rest, text)
     return moments
 
 
-def _put(moments: _Moments, where: Booleans, ymd: Integers, shaped: Booleans) -> None:
+def _put(moments: _Moments, where: Booleans, ymd: Integers, clock: Microseconds | int, shaped: Booleans) -> None:
     legal = shaped & legal_days(np.where(shaped, ymd, 0))
-    moments.local[where] = np.where(legal, _days(np.where(legal, ymd, 19_700_101)) * _DAY, 0)
+    moments.local[where] = _midnights(ymd, legal) + clock
     moments.known[where] = legal
 
 
-def _compact(rows: Fixed) -> tuple[Integers, Booleans]:
+def _compact(rows: Fixed) -> tuple[Integers, int, Booleans]:
     _, numeric = rows.digits(0, 8)
-    return rows.number(0, 8), numeric
+    return rows.number(0, 8), 0, numeric
 
 
-def _dashed(rows: Fixed) -> tuple[Integers, Booleans]:
+def _timed(rows: Fixed) -> tuple[Integers, Microseconds, Booleans]:
+    ymd, _, shaped = _dashed(rows)
+    shaped &= np.isin(rows.at[10], _BETWEEN) & (rows.at[13] == _COLON) & (rows.at[16] == _COLON)
+    for start in (11, 14, 17):
+        shaped &= rows.digits(start, start + 2)[1]
+    hour, minute, second = (rows.number(start, start + 2) for start in (11, 14, 17))
+    shaped &= _on_a_clock(hour, minute, second)
+    return ymd, ((hour * 60 + minute) * 60 + second).astype(np.int64) * _SECOND, shaped
+
+
+def _on_a_clock(hour: AnyIntegers, minute: AnyIntegers, second: AnyIntegers) -> Booleans:
+    return (hour <= 23) & (minute <= 59) & (second <= 59)  # noqa: PLR2004 (a clock)
+
+
+def _dashed(rows: Fixed) -> tuple[Integers, int, Booleans]:
     shaped = (rows.at[4] == rows.at[7]) & np.isin(rows.at[4], _SEPARATORS)
     for start, stop in ((0, 4), (5, 7), (8, 10)):
         shaped &= rows.digits(start, stop)[1]
-    return rows.number(0, 4) * 10_000 + rows.number(5, 7) * 100 + rows.number(8, 10), shaped
+    return rows.number(0, 4) * 10_000 + rows.number(5, 7) * 100 + rows.number(8, 10), 0, shaped
 
 
-def _days(ymd: Integers) -> Microseconds:
-    """Return the days from 1970-01-01 to legal YYYYMMDD numbers."""
-    months = (ymd // 10_000 - 1970) * 12 + ymd // 100 % 100 - 1
-    firsts = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
-    return firsts + ymd % 100 - 1
+def _midnights(ymd: Integers, legal: Booleans) -> Microseconds:
+    return days_since_1970(np.where(legal, ymd, _FIRST)).astype(np.int64) * _DAY
 
 
 def _read_written(moments: _Moments, rest: Booleans, text: pa.Array) -> None:
@@ -153,9 +174,9 @@ def _read_written(moments: _Moments, rest: Booleans, text: pa.Array) -> None:
     found = flags(parts.is_valid())
     year, month, day, hour, minute, second = (_part(parts, name) for name in "ymdHMS")
     ymd = np.where(found, year * 10_000 + month * 100 + day, 0).astype(np.int32)
-    legal = found & legal_days(ymd) & (hour <= 23) & (minute <= 59) & (second <= 59)  # noqa: PLR2004 (a clock)
-    clock = ((hour * 60 + minute) * 60 + second) * 1_000_000 + _fraction(parts)
-    moments.local[rest] = np.where(legal, _days(np.where(legal, ymd, 19_700_101)) * _DAY + clock, 0)
+    legal = found & legal_days(ymd) & _on_a_clock(hour, minute, second)
+    clock = ((hour * 60 + minute) * 60 + second) * _SECOND + _fraction(parts)
+    moments.local[rest] = _midnights(ymd, legal) + clock
     east, placed = _offsets(parts)
     moments.east[rest], moments.placed[rest], moments.known[rest] = east, placed & legal, legal
 

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from schemas.conform import Conformed
 from schemas.contract import Contract, Field, RuleUse, Severity
 from schemas.declared import FieldType, Title
-from schemas.rules import RULES
+from schemas.rules.registry import RULES
 from schemas.vocabulary import CodeList, Kind
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.contract import Severity
-from schemas.rules.calendar import legal_days
+from schemas.calendar import legal_days
 from schemas.rules.divisions import known_codes
-from schemas.rules.fixed import Booleans, Bytes, Fixed, Integers, fixed, spread, verdict
+from schemas.fixed_width import Booleans, Bytes, Fixed, Integers, fixed, spread, verdict
 from schemas.rules.registry import rule
 
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)

@@ -12,7 +12,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from schemas.rules.fixed import Booleans, Integers
+from schemas.fixed_width import Booleans, Integers
 
 CODES = 1_000_000
 _PROVINCE = re.compile(r'^(\d{2}) province="([^"]*)"')

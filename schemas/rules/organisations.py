@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.contract import Severity
-from schemas.rules.fixed import Booleans, Bytes, Fixed, fixed, flags, padded, spread, verdict
+from schemas.fixed_width import Booleans, Bytes, Fixed, fixed, flags, padded, spread, verdict
 from schemas.rules.registry import rule
 
 _ALPHABET = b"0123456789ABCDEFGHJKLMNPQRTUWXY"

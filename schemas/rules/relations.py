@@ -4,9 +4,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from schemas.calendar import days_since_1970
 from schemas.rules.citizen import births, sequences_odd
-from schemas.rules.fixed import flags, verdict
+from schemas.fixed_width import flags, verdict
 from schemas.rules.registry import rule
+
+_ANY_DAY = np.int32(19_700_101)
 
 
 @rule("birth_agrees", zh="出生日期与身份号码一致", en="The birth date agrees with the citizen number")
@@ -17,16 +20,8 @@ def birth_agrees(birth: pa.Array, number: pa.Array) -> pa.BooleanArray:
     """
     born, known = births(number)
     days = pc.fill_null(birth.cast(pa.date32()).cast(pa.int32()), 0).to_numpy(zero_copy_only=False)
-    dates = days.astype("datetime64[D]")
-    years = dates.astype("datetime64[Y]")
-    months = dates.astype("datetime64[M]")
-    ymd = (
-        (years.astype(np.int32) + 1970) * 10_000
-        + (months.astype(np.int32) % 12 + 1) * 100
-        + (dates - months.astype("datetime64[D]")).astype(np.int32)
-        + 1
-    )
-    return verdict(birth, ymd == born, judged=known & flags(number.is_valid()))
+    told = days_since_1970(np.where(known, born, _ANY_DAY))
+    return verdict(birth, days == told, judged=known & flags(number.is_valid()))
 
 
 @rule("sex_agrees", zh="性别与身份号码一致", en="The sex agrees with the citizen number")

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from schemas.contract import Severity
 from schemas.rules.citizen import citizen_number
-from schemas.rules.fixed import fixed, padded, spread, verdict
+from schemas.fixed_width import fixed, flags, padded, spread, verdict
 from schemas.rules.registry import rule
 
 _WARNING = Severity.WARNING
@@ -79,11 +79,11 @@ def bank_card(values: pa.Array) -> pa.BooleanArray:
     Accounts of organisations have no check digit: a warning by default.
     """
     shortest, longest = _CARD_LENGTHS
+    fits = flags(pc.less_equal(pc.binary_length(values), longest))
     digits = padded(values, longest, right=True) - np.uint8(ord("0"))
     written = digits != np.uint8(256 - ord("0"))
     numeric = ((digits <= 9) | ~written).all(axis=0) & (written.sum(axis=0) >= shortest)
     doubled = digits[-2::-2] * 2
     total = digits[-1::-2] * written[-1::-2]
     luhn = total.sum(axis=0) + ((doubled - 9 * (doubled > 9)) * written[-2::-2]).sum(axis=0)
-    fits = pc.less_equal(pc.binary_length(values), longest).fill_null(False).to_numpy(zero_copy_only=False)
     return verdict(values, numeric & fits & (luhn % 10 == 0))

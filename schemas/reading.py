@@ -22,6 +22,7 @@ Model = TypeVar("Model", bound=Declared)
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9]\d*)\Z")
 _NUMBER = re.compile(r"[-+]?\d+\.\d+([eE][-+]?\d+)?\Z")
+_QUOTED = frozenset("'\"|>")
 _WORDS: dict[str, None | bool] = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 
@@ -95,7 +96,7 @@ def _pairs(node: yaml.MappingNode, loc: Loc, written: Written, findings: list[Fi
 
 def _scalar(node: yaml.ScalarNode) -> Plain:
     text: str = node.value
-    if node.style is not None:
+    if node.style in _QUOTED:
         return text
     if text in _WORDS:
         return _WORDS[text]

@@ -110,6 +110,7 @@ CREATE TABLE audit.entry (
 );
 
 GRANT SELECT, INSERT, UPDATE ON hub.batch, hub.watermark, hub.quarantine, hub.job TO hub_writer;
+GRANT DELETE ON hub.quarantine TO hub_writer;
 GRANT SELECT, INSERT ON hub.batch_check, hub.library_version TO hub_writer;
 GRANT SELECT ON hub.authority, hub.library_view TO hub_writer;
 GRANT SELECT ON hub.batch, hub.batch_check, hub.watermark, hub.library_version, hub.authority, hub.job TO hub_reader, hub_auditor;

@@ -1,0 +1,101 @@
+"""Source against target: every key the source has is in the library, or there is a reason why not."""
+
+import numpy as np
+import pyarrow as pa
+import sqlalchemy as sa
+
+from hub.errors import Rejected
+from hub.flows.shares import Share
+from hub.flows.staging import Names, Stage
+from libraries.statements import run, scalar
+from libraries.views import quoted
+from masking.fingerprints import KeyChecksum, checksum
+from masking.keys import Key
+from schemas.contract import Contract
+
+KEYS_PER_GROUP = 100_000
+
+
+def always_speaks(share: Share, contract: Contract) -> bool:
+    """Whether every valid row of *contract* gives a row to *share* (its subject is required)."""
+    field = contract.field(share.given.subject)
+    return (field.required or field.name in contract.key) and field.kind_by is None
+
+
+def unseen(stage: Stage, share: Share, contract: Contract) -> int:
+    """Return how many keys the source has that neither the library nor this window knows: rows the cursor did not show."""
+    if not always_speaks(share, contract):
+        return 0
+    return int(stage.query(_unexplained(stage.names, share, contract)).column(0)[0].as_py())
+
+
+def _unexplained(names: Names, share: Share, contract: Contract) -> str:
+    places = (
+        f"{quoted(share.table.library, share.table.name)} x WHERE x.row_key = k.row_key",
+        f"{quoted('staging', names.rows(0))} x WHERE x.row_key = k.row_key",
+        f"{quoted('staging', names.absent(0))} x WHERE x.row_key = k.row_key",
+        f"hub.quarantine x WHERE x.row_key = k.row_key AND x.dataset = '{contract.dataset}' AND x.closed_by IS NULL",
+    )
+    known = " AND ".join(f"NOT EXISTS (SELECT FROM {place})" for place in places)
+    return f"SELECT count(*) AS keys FROM {quoted('staging', names.keys)} k WHERE {known}"
+
+
+def reconcile(connection: sa.Connection, share: Share, contract: Contract, names: Names, *, source: str, key: Key) -> KeyChecksum:
+    """Compare source and target after a merge and return the checksum over both sides of the target's account.
+
+    The library's keys and the keys left out, added up, must give the source's checksum,
+    and each key left out must be quarantined, superseded or silent. Raise :class:`Rejected` otherwise.
+    """
+    total = _checksum(connection, f"SELECT row_key FROM {quoted(share.table.library, share.table.name)}", key)
+    total += _checksum(connection, _left_out(names, share), key)
+    if shown(total) != source:
+        raise Rejected(
+            f"the keys of {contract.dataset} in the library do not add up to the keys read at the source",
+            remedy="run the job again; if it happens again, the source changes while it is read: declare allowed hours",
+        )
+    missing = scalar(connection, _unexplained(names, share, contract)) if always_speaks(share, contract) else 0
+    if missing:
+        raise Rejected(f"{missing} rows of {contract.dataset} were read and are nowhere", remedy="run the job again")
+    return total
+
+
+def shown(total: KeyChecksum) -> str:
+    """Return a checksum as it is recorded: number of keys, then the sum."""
+    return f"{total.count}:{total.total:032x}"
+
+
+def _left_out(names: Names, share: Share) -> str:
+    """Select the keys of the source that the library lacks, and each repetition of one it has."""
+    counted = f"(SELECT row_key, count(*) AS times FROM {quoted('staging', names.keys)} GROUP BY row_key) k"
+    target = quoted(share.table.library, share.table.name)
+    repeated = "generate_series(CASE WHEN t.row_key IS NULL THEN 1 ELSE 2 END, k.times)"
+    return f"SELECT k.row_key FROM {counted} LEFT JOIN {target} t USING (row_key), {repeated}"
+
+
+def _checksum(connection: sa.Connection, keys: str, key: Key) -> KeyChecksum:
+    """Return the checksum of the keys that the query *keys* gives, fetched as few large values instead of many small."""
+    groups = scalar(connection, f"SELECT count(*) FROM ({keys}) keys") // KEYS_PER_GROUP + 1
+    packed = (
+        f"SELECT string_agg(row_key, ''::bytea), string_agg(int4send(octet_length(row_key)), ''::bytea), count(*) "
+        f"FROM ({keys}) keys GROUP BY floor(random() * {groups:d})"
+    )
+    total = KeyChecksum()
+    for data, lengths, count in connection.execute(sa.text(packed)):
+        offsets = np.zeros(count + 1, np.int32)
+        np.cumsum(np.frombuffer(lengths, ">i4"), out=offsets[1:])
+        total += checksum(pa.Array.from_buffers(pa.binary(), count, [None, pa.py_buffer(offsets), pa.py_buffer(data)]), key)
+    return total
+
+
+def close_quarantine(connection: sa.Connection, dataset: str, names: Names, *, shares: int, full: bool) -> int:
+    """Close quarantined rows whose key arrived valid, left the source, or was quarantined anew; return how many."""
+    batch = names.batch
+    arrived = [f"SELECT row_key FROM {quoted('staging', name(number))}" for number in range(shares) for name in (names.rows, names.absent)]
+    arrived.append(f"SELECT row_key FROM hub.quarantine WHERE batch = {batch:d} AND row_key IS NOT NULL")
+    gone = f"NOT EXISTS (SELECT FROM {quoted('staging', names.keys)} k WHERE k.row_key = q.row_key)"
+    keyless = "q.row_key IS NULL" if full else "false"
+    return run(
+        connection,
+        f"UPDATE hub.quarantine q SET closed_by = {batch:d} WHERE q.dataset = '{dataset}' AND q.closed_by IS NULL AND q.batch <> {batch:d} "
+        f"AND (q.row_key IN ({' UNION ALL '.join(arrived)}) OR (q.row_key IS NOT NULL AND {gone}) OR {keyless})",
+    )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from connectors import failures
+from connectors.lines import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,24 +20,6 @@ LONGEST = 4 << 20
 csv.field_size_limit(max(csv.field_size_limit(), LONGEST))
 
 
-@dataclass(slots=True)
-class _Lines:
-    """Some line numbers, and how many there are in all."""
-
-    first: list[int] = field(default_factory=list)
-    total: int = 0
-
-    def add(self, number: int) -> None:
-        self.total += 1
-        if len(self.first) < failures.LISTED:
-            self.first.append(number)
-
-    def __str__(self) -> str:
-        shown = ", ".join(map(str, self.first))
-        word = "line" if self.total == 1 else "lines"
-        return f"{word} {shown}" + (f" and {self.total - len(self.first)} more" if self.total > len(self.first) else "")
-
-
 class _TooLongError(Exception):
     """A line that no reader takes in whole."""
 
@@ -47,7 +29,7 @@ def diagnosis(file: SourceFile, encoding: str, expected: int | None) -> Rejected
 
     *expected* is the number of columns in the header, None if the header is what could not be read.
     """
-    undecodable, ragged, counts = _Lines(), _Lines(), set[int]()
+    undecodable, ragged, counts = Lines(), Lines(), set[int]()
     rows = csv.reader(_lines(file, encoding, undecodable), delimiter=file.source.delimiter, strict=True)
     begins, quoting = 1, None
     try:
@@ -63,7 +45,7 @@ def diagnosis(file: SourceFile, encoding: str, expected: int | None) -> Rejected
     return _verdict(file, encoding, undecodable, ragged, quoting, f"{expected} columns in the header, {_range(counts)} in the record")
 
 
-def _verdict(file: SourceFile, encoding: str, undecodable: _Lines, ragged: _Lines, quoting: str | None, counts: str) -> Rejected | None:
+def _verdict(file: SourceFile, encoding: str, undecodable: Lines, ragged: Lines, quoting: str | None, counts: str) -> Rejected | None:
     if undecodable.total:
         other = "gb18030" if encoding == "utf-8" else "utf-8"
         return failures.broken(
@@ -86,7 +68,7 @@ def _range(counts: set[int]) -> str:
     return str(min(counts)) if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
 
 
-def _lines(file: SourceFile, encoding: str, undecodable: _Lines) -> Iterator[str]:
+def _lines(file: SourceFile, encoding: str, undecodable: Lines) -> Iterator[str]:
     raw = file.bytes_from_start()
     number = 0
     for number, line in enumerate(iter(lambda: raw.readline(LONGEST), b""), 1):

@@ -201,7 +201,7 @@ def _failure(source: Source, place: Place, code: str) -> HubError:
 
 def _connected(source: Source, place: Place, path: Path) -> sqlite3.Connection:
     try:
-        return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=WAIT_SECONDS, isolation_level=None)
+        return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=WAIT_SECONDS, isolation_level=None)
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorname", "")
     raise _failure(source, place, code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NOT_TEXT = "bytes that are not text"
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which JSON's escapes can write
 
 
 def as_text(values: Sequence[object], column: str = "") -> tuple[pa.StringArray, Counter[Oddity]]:
@@ -35,8 +37,10 @@ def as_binary(values: Sequence[object], column: str = "") -> tuple[pa.BinaryArra
 def written_out(value: object) -> str | None:
     """Write one value: whole numbers without a point, times as ISO 8601, a midnight as its date."""
     match value:
-        case None | str():
-            return value
+        case None:
+            return None
+        case str():
+            return None if _LONE_SURROGATE.search(value) else value
         case bool():
             return "true" if value else "false"
         case float():

@@ -1,5 +1,7 @@
 """What public security, civil affairs, health and human resources each keep about the same people."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from demo.numbers import FIRST_SEQUENCE, Days, Integers, Texts, citizen_numbers, fifteen_digits, joined, mobile_numbers, padded, with_another_check
@@ -157,7 +159,7 @@ def _read_by_party(entries: Dataset) -> Dataset:
         "not_in_future:registered_on": 2 * planted["not_in_future:registered_on"],
         "unique_key:party_no": 2 * planted["unique_key:entry_no"],
     }
-    return Dataset(table=entries.table, faults=faults)
+    return replace(entries, faults=faults)
 
 
 def _partings(draw: np.random.Generator, married: Days) -> Days:

@@ -18,11 +18,14 @@ class Dataset:
 
     ``faults`` counts failing rows by ``rule:field``; ``disagreements`` counts rows by field
     where this department says something else than the others.
+    ``sound`` are positions of rows to which nothing has happened, ``spoilt`` those of each fault.
     """
 
     table: pa.Table
     faults: dict[str, int] = field(default_factory=dict)
     disagreements: dict[str, int] = field(default_factory=dict)
+    sound: Integers = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    spoilt: dict[str, Integers] = field(default_factory=dict)
 
 
 class Register:
@@ -33,6 +36,7 @@ class Register:
         self.columns: Columns = {name: column(values) for name, values in columns.items()}
         self.faults: dict[str, int] = {}
         self.disagreements: dict[str, int] = {}
+        self._spoilt: dict[str, Integers] = {}
         self._scale = scale
         self._sound = draw.permutation(len(next(iter(self.columns.values()))))
 
@@ -50,6 +54,7 @@ class Register:
         """Break the rule of *fault* (``rule:field``) in about *count* rows, in column *name* (default: the field's)."""
         rows = self._change(name or fault.rpartition(":")[2], count, change, where)
         self.faults[fault] = self.faults.get(fault, 0) + len(rows)
+        self._spoilt.setdefault(fault, rows)
 
     def differ(self, name: str, count: int, change: Callable[[Values], Values | object], where: Values | None = None) -> None:
         """Let this department say something else in column *name*, in about *count* rows."""
@@ -71,8 +76,18 @@ class Register:
 
     def dataset(self) -> Dataset:
         """Return the table as it now stands."""
-        table = pa.table({name: pa.array(values.tolist()) for name, values in self.columns.items()})
-        return Dataset(table=table, faults=self.faults, disagreements=self.disagreements)
+        return Dataset(
+            table=as_table(self.columns),
+            faults=self.faults,
+            disagreements=self.disagreements,
+            sound=self._sound,
+            spoilt=self._spoilt,
+        )
+
+
+def as_table(columns: Columns) -> pa.Table:
+    """Return columns of Python objects as an Arrow table."""
+    return pa.table({name: pa.array(values.tolist()) for name, values in columns.items()})
 
 
 def column(values: Values | Texts | Days | list[object]) -> Values:

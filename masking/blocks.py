@@ -38,7 +38,7 @@ class BlockCipher:
 
     def encrypt(self, blocks: Blocks, count: int) -> None:
         """Encrypt the first *count* rows of *blocks* in place; *blocks* comes from ``zeros`` or ``room``."""
-        flat = memoryview(_with_slack(blocks))
+        flat = _with_slack(blocks).data
         self._encrypt.update_into(flat[: count * BLOCK], flat)
 
     def one(self, block: bytes) -> bytes:
@@ -170,14 +170,15 @@ class Rows:
 def _offsets(values: pa.Array) -> Numbers:
     """Return where each value starts, and the end of the last, in the values' data buffer."""
     if pa.types.is_fixed_size_binary(values.type):
-        width = values.type.byte_width
-        return np.arange(values.offset, values.offset + len(values) + 1, dtype=np.int64) * width
+        numbers: Numbers = np.arange(values.offset, values.offset + len(values) + 1, dtype=np.int64)
+        return numbers * np.int64(values.type.byte_width)
     kind = np.int64 if pa.types.is_large_binary(values.type) else np.int32
     places = values.buffers()[1]
     if places is None or places.size == 0:
         return np.zeros(len(values) + 1, np.int64)
     found = np.frombuffer(places, kind, len(values) + 1, values.offset * np.dtype(kind).itemsize)
-    return np.asarray(found, np.int64)
+    offsets: Numbers = found.astype(np.int64)
+    return offsets
 
 
 def _copy_data(values: pa.Array, start: int, target: Bytes) -> None:

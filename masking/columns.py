@@ -72,6 +72,15 @@ def as_bytes(values: Column) -> pa.Array:
     raise Mistake(f"a column of type {array.type} is neither text nor bytes", remedy="encode it before it is protected")
 
 
+def only(values: pa.Array, wanted: pa.Array) -> pa.Array:
+    """Return *values* with null where *wanted* is not true, and nothing left in memory under those nulls.
+
+    Arrow's own ``if_else`` only marks a value as null and leaves its bytes in the buffer.
+    """
+    places = pa.array(np.arange(len(values)))
+    return values.take(pc.if_else(pc.fill_null(wanted, fill_value=False), places, pa.scalar(None, places.type)))
+
+
 def chunks(length: int) -> Iterator[slice]:
     """Yield slices that cover *length* rows in order, each of at most ``CHUNK`` rows."""
     for start in range(0, length, CHUNK):

@@ -22,10 +22,12 @@ def text(values: Column) -> pa.Array:
         return array.cast(pa.large_string()) if pa.types.is_string_view(kind) else array
     if pa.types.is_timestamp(kind) and kind.tz is not None:
         array = array.cast(pa.timestamp(kind.unit, "UTC"))
-    try:
-        return pc.cast(array, pa.string())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        pass
+    if not is_bytes(kind):
+        try:
+            return pc.cast(array, pa.string())
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            pass
+    # Outside the handler: Arrow's message may quote a value.
     raise Mistake(f"a column of type {kind} has no canonical text", remedy="declare a type of schemas FieldType")
 
 

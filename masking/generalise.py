@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hub.errors import Mistake
-from masking.columns import Column, is_text, whole
+from masking.columns import Column, is_text, only, whole
 from masking.encodings import text
 
 _AGE_WIDTH: Final = 5
@@ -78,7 +78,7 @@ def _age_band(values: pa.Array, wanted: _Wanted) -> pa.Array:
     low = pc.multiply(pc.divide(ages, _AGE_WIDTH), _AGE_WIDTH)
     high = pc.add(low, _AGE_WIDTH - 1)
     named = pc.binary_join_element_wise(low.cast(pa.string()), high.cast(pa.string()), "-")
-    return pc.if_else(plausible, named, pa.scalar(None, pa.string()))
+    return only(named, plausible)
 
 
 def _band(values: pa.Array, wanted: _Wanted) -> pa.Array:
@@ -91,7 +91,7 @@ def _band(values: pa.Array, wanted: _Wanted) -> pa.Array:
 def _prefix(values: pa.Array, wanted: _Wanted) -> pa.Array:
     codes = text(values)
     long_enough = pc.greater_equal(pc.utf8_length(codes), wanted.number)
-    return pc.if_else(long_enough, pc.utf8_slice_codeunits(codes, 0, wanted.number), pa.scalar(None, codes.type))
+    return only(pc.utf8_slice_codeunits(codes, 0, wanted.number), long_enough)
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -118,7 +118,7 @@ def _dates(values: pa.Array) -> pa.Array:
     read = pc.strptime(digits, format="%Y%m%d", unit="s", error_is_null=True).cast(pa.date32())
     # Some parsers turn 30 February into 1 March: what does not come back as it was is no date.
     same = pc.equal(pc.replace_substring(read.cast(pa.string()), pattern="-", replacement=""), digits)
-    return pc.if_else(same, read, pa.scalar(None, pa.date32()))
+    return only(read, same)
 
 
 def _local_dates(values: pa.Array) -> pa.Array:

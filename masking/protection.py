@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hub.errors import Mistake, Rejected
-from masking.columns import is_bytes, is_text, whole
+from masking.columns import is_bytes, is_text, only, whole
 from masking.encodings import encode, text
 from masking.fingerprints import row_hash
 from masking.generalise import generalise
@@ -277,8 +277,7 @@ def _only_where(batch: pa.RecordBatch, source: str, condition: str | None) -> pa
     values = whole(batch.column(source))
     if condition is None:
         return values
-    wanted = pc.fill_null(whole(batch.column(condition)), fill_value=False)
-    return pc.if_else(wanted, values, pa.scalar(None, values.type))
+    return only(values, whole(batch.column(condition)))
 
 
 def is_padded(kind: pa.DataType, *, code: bool) -> bool:

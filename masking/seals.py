@@ -59,7 +59,7 @@ def bind(row_keys: Column, key: Key) -> BoundRows:
     keys = as_bytes(row_keys)
     if keys.null_count:
         raise Refused(f"{keys.null_count} rows have no row key", remedy="rows without key go to quarantine first")
-    mac = _Siv(key).mac
+    mac = Siv(key).mac
     tags = room(len(keys))
     for where in chunks(len(keys)):
         tags[where] = mac.tags(Rows.of(part(keys, where)))
@@ -84,7 +84,7 @@ def seal(
     if pad or seal_nulls:
         data = padded(data, seal_nulls=seal_nulls)
     bound = _bound(row_keys, key)
-    siv = _Siv(key)
+    siv = Siv(key)
     start = siv.start(head)
     parts = [siv.seal(part(data, where), bound.tags[where] ^ start) for where in chunks(len(data))]
     return joined(parts, pa.binary())
@@ -98,7 +98,7 @@ def unseal(seals: Column, row_keys: Column | BoundRows, key: Key, head: bytes, *
     """
     data = as_bytes(seals)
     bound = _bound(row_keys, key)
-    siv = _Siv(key)
+    siv = Siv(key)
     start = siv.start(head)
     parts, failed = [], 0
     for where in chunks(len(data)):
@@ -126,10 +126,11 @@ def _bound(row_keys: Column | BoundRows, key: Key) -> BoundRows:
     return row_keys
 
 
-class _Siv:
+class Siv:
     """SIV under one key: the first half for S2V, the second for the counter mode (RFC 5297 section 2.2)."""
 
     def __init__(self, key: Key) -> None:
+        """Split *key*."""
         half = key.suite.key_bytes
         self.mac = Cmac(BlockCipher(key.suite.block_cipher(key.material.reveal()[:half])))
         self.stream = BlockCipher(key.suite.block_cipher(key.material.reveal()[half:]))
@@ -139,6 +140,7 @@ class _Siv:
         return doubled(doubled(self.mac.one(bytes(BLOCK))) ^ self.mac.one(head))
 
     def seal(self, values: pa.Array, bound: Blocks) -> pa.Array:
+        """Return the seals of one chunk; *bound* is D after all associated data, for each row."""
         rows, valid = Rows.of(values), validity(values)
         ivs = self.mac.s2v(rows, bound)
         sizes = rows.lengths + BLOCK

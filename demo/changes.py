@@ -71,6 +71,8 @@ class Tomorrow:
         """Put about *count* of the rows spoilt by *fault* right again."""
         wanted = max(1, round(count * self.city.scale))
         rows, self._spoilt[fault] = self._spoilt[fault][:wanted], self._spoilt[fault][wanted:]
+        if len(rows) == 0:
+            return
         restore(rows)
         self._faults[fault] -= len(rows)
         self.change.mended += len(rows)

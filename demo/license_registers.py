@@ -87,6 +87,8 @@ def health_license(city: City) -> Dataset:
     register.spoil("credit_code:holder_code", 15, lambda codes: _citizens(city, len(codes)), ~persons)
     register.spoil("kind_known:holder_code", 4, lambda _: "099", persons, "holder_type_code")
     register.spoil("not_before:valid_to", 6, lambda _: "1999-01-01", ~persons)
+    for name in ("holder_name", "license_no"):  # whose kind the same selector tells
+        register.faults[f"kind_known:{name}"] = register.faults["kind_known:holder_code"]
     return register.dataset()
 
 

@@ -66,7 +66,7 @@ def standard_address(city: City) -> Dataset:
         draw=city.draw(42),
         scale=city.scale,
     )
-    register.spoil("readable:location", 7, lambda points: [_exchanged(point) for point in points], None, "geometry")
+    register.spoil("in_country:location", 7, lambda points: [_exchanged(point) for point in points], None, "geometry")
     register.spoil("required:address_text", 4, lambda _: None)
     register.repeat("unique_key:address_id", 3)
     return register.dataset()

@@ -1,6 +1,6 @@
 """The rules: each a function from whole columns to a verdict column. Importing this package registers them all."""
 
-from schemas.rules import citizen, organisations, places, relations, sets, shapes, values
+from schemas.rules import citizen, geometries, organisations, places, relations, sets, shapes, values
 from schemas.rules.checks import Check, Verdicts, checks_of, judge, set_check
 from schemas.rules.registry import RULES, Rule
 from schemas.rules.uses import mistakes_of
@@ -12,6 +12,7 @@ __all__ = [
     "Verdicts",
     "checks_of",
     "citizen",
+    "geometries",
     "judge",
     "mistakes_of",
     "organisations",

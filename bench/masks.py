@@ -1,6 +1,6 @@
 """How fast the masks are, as values a second and as ratios to what the same machine can do in the same run.
 
-Run: ``python bench/masking.py [rows]``. Takes a few seconds on one core.
+Run: ``python bench/masks.py [rows]``. Takes a few seconds on one core.
 """
 
 import os

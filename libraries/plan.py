@@ -142,7 +142,7 @@ def _entity_steps(layout: EntityLayout, found: _Found) -> Iterator[Step]:
             sql=f"CREATE SCHEMA IF NOT EXISTS {name}; GRANT USAGE ON SCHEMA {name} TO hub_writer, hub_reader, hub_auditor",
         )
     if layout.parent is None:
-        yield from _table_steps(layout.library, f"{layout.entity}__key", SPINE, SPINE_INDEXES, found, writer="SELECT, INSERT, UPDATE, DELETE")
+        yield from _table_steps(layout.library, f"{layout.entity}__key", SPINE, SPINE_INDEXES, found, writer="SELECT, INSERT, DELETE, UPDATE (current)")
     for table in layout.tables:
         yield from _table_steps(layout.library, table.name, table.stored, tuple(index_definitions(table)), found, writer="SELECT, INSERT, DELETE")
         history = (*table.stored, ("until", "integer"))

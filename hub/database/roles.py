@@ -101,3 +101,5 @@ def _allow(connection: psycopg.Connection) -> None:
         connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
     for role in (Role.WRITER, Role.READER, Role.AUDITOR):
         connection.execute(sql.SQL("GRANT CONNECT ON DATABASE hub TO {}").format(role.identifier))
+    # Merging keeps its differences (protected rows only) in temporary tables of its transaction.
+    connection.execute(sql.SQL("GRANT TEMPORARY ON DATABASE hub TO {}").format(Role.WRITER.identifier))

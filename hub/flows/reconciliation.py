@@ -26,13 +26,14 @@ def unseen(stage: Stage, share: Share, contract: Contract) -> int:
     """Return how many keys the source has that neither the library nor this window knows: rows the cursor did not show."""
     if not always_speaks(share, contract):
         return 0
-    return int(stage.query(_unexplained(stage.names, share, contract)).column(0)[0].as_py())
+    rows = quoted("staging", stage.names.rows(0))
+    return int(stage.query(_unexplained(stage.names, share, contract, rows)).column(0)[0].as_py())
 
 
-def _unexplained(names: Names, share: Share, contract: Contract) -> str:
+def _unexplained(names: Names, share: Share, contract: Contract, rows: str) -> str:
     places = (
         f"{quoted(share.table.library, share.table.name)} x WHERE x.row_key = k.row_key",
-        f"{quoted('staging', names.rows(0))} x WHERE x.row_key = k.row_key",
+        f"{rows} x WHERE x.row_key = k.row_key",
         f"{quoted('staging', names.absent(0))} x WHERE x.row_key = k.row_key",
         f"hub.quarantine x WHERE x.row_key = k.row_key AND x.dataset = '{contract.dataset}' AND x.closed_by IS NULL",
     )
@@ -53,10 +54,18 @@ def reconcile(connection: sa.Connection, share: Share, contract: Contract, names
             f"the keys of {contract.dataset} in the library do not add up to the keys read at the source",
             remedy="run the job again; if it happens again, the source changes while it is read: declare allowed hours",
         )
-    missing = scalar(connection, _unexplained(names, share, contract)) if always_speaks(share, contract) else 0
+    rows = _rows(connection, names, 0, share)
+    missing = scalar(connection, _unexplained(names, share, contract, rows)) if always_speaks(share, contract) else 0
     if missing:
         raise Rejected(f"{missing} rows of {contract.dataset} were read and are nowhere", remedy="run the job again")
     return total
+
+
+def _rows(connection: sa.Connection, names: Names, number: int, share: Share) -> str:
+    """Return where the staged rows of a share are now: a first load became the library's own table."""
+    staged = quoted("staging", names.rows(number))
+    lies_there = connection.execute(sa.text("SELECT to_regclass(:name) IS NOT NULL"), {"name": staged}).scalar_one()
+    return staged if lies_there else quoted(share.table.library, share.table.name)
 
 
 def shown(total: KeyChecksum) -> str:
@@ -87,10 +96,11 @@ def _checksum(connection: sa.Connection, keys: str, key: Key) -> KeyChecksum:
     return total
 
 
-def close_quarantine(connection: sa.Connection, dataset: str, names: Names, *, shares: int, full: bool) -> int:
+def close_quarantine(connection: sa.Connection, dataset: str, names: Names, shares: tuple[Share, ...], *, full: bool) -> int:
     """Close quarantined rows whose key arrived valid, left the source, or was quarantined anew; return how many."""
     batch = names.batch
-    arrived = [f"SELECT row_key FROM {quoted('staging', name(number))}" for number in range(shares) for name in (names.rows, names.absent)]
+    arrived = [f"SELECT row_key FROM {_rows(connection, names, number, share)}" for number, share in enumerate(shares)]
+    arrived += [f"SELECT row_key FROM {quoted('staging', names.absent(number))}" for number in range(len(shares))]
     arrived.append(f"SELECT row_key FROM hub.quarantine WHERE batch = {batch:d} AND row_key IS NOT NULL")
     gone = f"NOT EXISTS (SELECT FROM {quoted('staging', names.keys)} k WHERE k.row_key = q.row_key)"
     keyless = "q.row_key IS NULL" if full else "false"

@@ -370,7 +370,7 @@ def _publish(run: Run, batch: batches.Batch) -> Published:
         changed = sorted({path.split(".")[0] for path, result in merged.items() if result.anything})
         versions = {library: record_version(connection, library, run.batch) for library in changed}
         target = reconciliation.shown(_reconcile(connection, run, batch, names))
-        reconciliation.close_quarantine(connection, run.contract.dataset, names, shares=len(run.shares), full=batch.cursor_after is None)
+        reconciliation.close_quarantine(connection, run.contract.dataset, names, run.shares, full=batch.cursor_after is None)
         _record_published(connection, run, batch, merged, versions, target, seconds=time.perf_counter() - began)
         drop(connection, run.batch)
     return Published(batch=run.batch, versions=versions, merged=merged)

@@ -160,6 +160,9 @@ BEGIN
   EXECUTE format('ALTER TABLE staging.%I SET SCHEMA %I', p_table, p_library);
   EXECUTE format('REVOKE ALL ON %I.%I FROM PUBLIC, hub_writer', p_library, p_table);
   EXECUTE format('GRANT SELECT, INSERT, DELETE ON %I.%I TO hub_writer', p_library, p_table);
+  IF p_table = p_entity || '__key' THEN
+    EXECUTE format('GRANT UPDATE (current) ON %I.%I TO hub_writer', p_library, p_table);
+  END IF;
   EXECUTE format('GRANT SELECT ON %I.%I TO hub_reader', p_library, p_table);
   EXECUTE format('CREATE OR REPLACE VIEW %I.%I AS %s', p_library, p_entity, view_definition);
   EXECUTE format('DROP TABLE %I.%I', p_library, p_staged);

@@ -13,7 +13,6 @@ from typing import Final, Self, TypeVar
 import numpy as np
 import pyarrow as pa
 from cryptography.hazmat.primitives.ciphers import BlockCipherAlgorithm, Cipher, modes
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from masking.columns import validity
@@ -58,7 +57,9 @@ def zeros(count: int) -> Blocks:
 
 def _with_slack(blocks: Blocks) -> Bytes:
     """Return the memory of *blocks* and the one spare block behind it."""
-    return as_strided(blocks.view(np.uint8), shape=(blocks.size * 8 + BLOCK,), strides=(1,))
+    if blocks.base is None:
+        raise ValueError("these blocks have no slack: they come from neither zeros() nor room()")
+    return np.ndarray(blocks.size * 8 + BLOCK, np.uint8, blocks.base)
 
 
 def block(data: bytes) -> Blocks:

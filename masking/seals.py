@@ -170,7 +170,8 @@ class Siv:
             as_runs(plain)[slots[:-1][rows_now] + now] = as_runs(blocks)
         flat = plain.view(np.uint8).reshape(-1)
         opened = Rows.at(flat, slots[:-1] * BLOCK, inner.lengths)
-        differs = (self.mac.s2v(opened, bound) != ivs).any(axis=1)
+        difference = self.mac.s2v(opened, bound) ^ ivs
+        differs = (difference[:, 0] | difference[:, 1]) != 0
         wrong |= differs if valid is None else differs & valid
         return _without_gaps(opened, valid), int(wrong.sum())
 

@@ -1,0 +1,1 @@
+"""When jobs run: Airflow's view of the declared jobs. The only package that imports Airflow."""

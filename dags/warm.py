@@ -1,0 +1,44 @@
+"""Heavy modules, imported once: the scheduler forks its workers, and those fork the tasks, which find them loaded.
+
+Brought to Airflow by the entry point `airflow.plugins` (pyproject.toml). Why, and the numbers: docs/decisions/0005-heavy-imports-once.md
+"""
+
+import gc
+import sys
+from importlib import import_module
+
+from airflow.listeners import hookimpl
+from airflow.plugins_manager import AirflowPlugin
+
+HEAVY = (
+    "pyarrow.compute",
+    "adbc_driver_postgresql.dbapi",
+    "hub.flows.sync",
+    "schemas.expectations",
+    "great_expectations",
+    "airflow.sdk.execution_time.task_runner",
+)
+
+
+class Warmth:
+    """A listener of Airflow's life cycle."""
+
+    @hookimpl
+    def on_starting(self, component: object) -> None:
+        """Import the heavy modules as the scheduler starts, before it forks. Other components have no use for them."""
+        if "scheduler" in sys.argv:
+            warm()
+
+
+def warm() -> None:
+    """Import every heavy module and keep the collector off them, so that forked processes go on sharing their pages."""
+    for name in HEAVY:
+        import_module(name)
+    gc.freeze()
+
+
+class WarmPlugin(AirflowPlugin):
+    """The plugin that carries the listener."""
+
+    name = "hub_warm"
+    listeners = [Warmth()]  # noqa: RUF012 (Airflow's own form)

@@ -1,0 +1,121 @@
+"""Listing the declared jobs for ``schemas.manifest``, with a page about each for Airflow's interface.
+
+Runs in a process of its own: reading declarations brings pydantic, and the titles of rules bring pyarrow.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from croniter import croniter
+
+from hub.errors import Finding
+from hub.settings import settings
+from schemas.contract import Contract, Sharing
+from schemas.declarations import Declarations, read_all
+from schemas.declared import Title
+from schemas.manifest import Job, last_written
+from schemas.rules import RULES
+
+_PRESETS = frozenset({"@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly"})
+_SHARING = {"unconditional": "无条件共享 · unconditional", "conditional": "有条件共享 · conditional", "withheld": "不予共享 · withheld"}
+
+
+def list_jobs() -> tuple[Job, ...]:
+    """Return a job per contract of ``HUB_HOME``, sorted by dataset; the last good entry where a contract no longer reads."""
+    declared = read_all(settings().home)
+    earlier = {job.dataset: job for job in last_written()}
+    wrong = _first_finding_by_file(declared.findings)
+    found = {name: _job(declared, contract) for name, contract in declared.contracts.items()}
+    for name, job in earlier.items():
+        mistake = next((text for file, text in wrong.items() if file.endswith(f"/{name}.yaml")), None)
+        if name not in found and mistake:
+            found[name] = _with_mistake(job, mistake)
+    return tuple(found[name] for name in sorted(found))
+
+
+def _first_finding_by_file(findings: Iterable[Finding]) -> dict[str, str]:
+    first: dict[str, str] = {}
+    for finding in sorted(findings):
+        first.setdefault(finding.file, str(finding))
+    return first
+
+
+def _with_mistake(job: Job, mistake: str) -> Job:
+    given = {name: getattr(job, name) for name in Job.__slots__}
+    return Job(**{**given, "mistake": mistake})
+
+
+def _job(declared: Declarations, contract: Contract) -> Job:
+    source = declared.sources.get(contract.source)
+    entities = tuple(dict.fromkeys(given.entity for given in contract.contributes))
+    readable = contract.schedule is None or contract.schedule in _PRESETS or croniter.is_valid(contract.schedule)
+    return Job(
+        dataset=contract.dataset,
+        department=contract.department,
+        source=contract.source,
+        readers=source.readers if source else 1,
+        libraries=tuple(dict.fromkeys(entity.split(".")[0] for entity in entities)),
+        entities=entities,
+        schedule=contract.schedule if readable else None,
+        title_zh=contract.title.zh,
+        title_en=contract.title.en,
+        doc_md=page(declared, contract),
+        mistake=None if readable else f"`schedule: {contract.schedule}` is no cron expression; the job runs by hand only",
+    )
+
+
+def page(declared: Declarations, contract: Contract) -> str:
+    """Return what an officer should know of *contract*, in Chinese and English, as Markdown. It holds no value."""
+    return "\n".join([*_heading(declared, contract), *_terms(contract), *_fields(contract), *_rules(contract)])
+
+
+def _heading(declared: Declarations, contract: Contract) -> Iterator[str]:
+    department = declared.departments.get(contract.department)
+    source = declared.sources.get(contract.source)
+    yield f"# {contract.title.zh} · {contract.title.en}\n"
+    yield f"{contract.abstract.zh}\n\n{contract.abstract.en}\n"
+    yield "| | |\n|---|---|"
+    yield _row("数据集 · Dataset", f"`{contract.dataset}`, 版本 · version {contract.version}")
+    yield _row("部门 · Department", _both(department.title) if department else contract.department)
+    yield _row("来源 · Source", _both(source.title) if source else contract.source)
+
+
+def _terms(contract: Contract) -> Iterator[str]:
+    entities = ", ".join(dict.fromkeys(f"`{given.entity}`" for given in contract.contributes))
+    yield _row("汇入 · Contributes to", entities)
+    yield _row("运行时间 · Schedule", f"`{contract.schedule}` ({settings().timezone})" if contract.schedule else "手动 · by hand")
+    yield _row("同步方式 · Sync", f"{contract.sync.mode} {f'(`{contract.sync.cursor}`)' if contract.sync.cursor else ''}")
+    gate = f"不合格 · failing > {contract.gate.failing:.1%}; 删除 · deletes > {contract.gate.deletes:.1%}"
+    yield _row("暂缓发布 · Held for the officer", gate)
+    yield _row("共享属性 · Sharing", _sharing(contract.sharing))
+    retention = f"历史 · history {contract.retention.history_days}, 隔离 · quarantine {contract.retention.quarantine_days} (天 · days)"
+    yield _row("保存期限 · Retention", retention)
+
+
+def _sharing(sharing: Sharing) -> str:
+    conditions = [sharing.scope, sharing.use, sharing.reason, sharing.legal_basis]
+    return "; ".join([_SHARING[sharing.class_], *(text for text in conditions if text)])
+
+
+def _fields(contract: Contract) -> Iterator[str]:
+    yield "\n## 字段 · Fields\n\n| 字段 · Field | 名称 · Title | 类型 · Type | 级别 · Level | 必填 · Required |\n|---|---|---|---|---|"
+    for field in contract.fields:
+        key = " 🔑" if field.name in contract.key else ""
+        yield f"| `{field.name}`{key} | {_both(field.title)} | {field.type} | {field.level} | {'是 · yes' if field.required else ''} |"
+
+
+def _rules(contract: Contract) -> Iterator[str]:
+    if not contract.rules:
+        return
+    yield "\n## 规则 · Rules\n\n| 规则 · Rule | 字段 · Fields | 不符合时 · If broken |\n|---|---|---|"
+    for use in contract.rules:
+        rule = RULES.get(use.rule)
+        broken = "隔离该行 · row quarantined" if use.severity == "error" else "提示 · warning"
+        yield f"| {_both(rule.title) if rule else use.rule} | {', '.join(f'`{name}`' for name in use.fields)} | {broken} |"
+
+
+def _row(name: str, value: str) -> str:
+    return f"| {name} | {value} |"
+
+
+def _both(title: Title) -> str:
+    return f"{title.zh} · {title.en}"

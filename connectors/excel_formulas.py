@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from connectors.files import SourceFile
 
 PIECE_BYTES = 1 << 20
-# In a cell `c` the formula `f` comes before the value `v` (ECMA-376 part 1, 18.3.1.4); here the cell ends without one.
-_NO_VALUE = re.compile(rb'<c\b[^>]*?\br="([A-Z]+)(\d+)"[^>]*>\s*<f\b[^>]*?(?:/>|>[^<]*</f>)\s*</c>')
+# In a cell `c` the formula `f` comes before the value `v` (ECMA-376 part 1, 18.3.1.4); here the cell ends without one,
+# or with an empty one that is not the empty text of a formula for text (`t="str"`).
+_NO_VALUE = re.compile(rb'<c\b(?![^>]*\bt="str")[^>]*?\br="([A-Z]+)(\d+)"[^>]*>\s*<f\b[^>]*?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>')
 
 
 def uncalculated(file: SourceFile, sheet: ReadOnlyWorksheet) -> dict[str, Lines]:

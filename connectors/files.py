@@ -24,13 +24,12 @@ if TYPE_CHECKING:
 def source_path(source: Source, file: str | None) -> Path:
     """Return where *file* of *source* is (without *file*: the source's own path).
 
-    ``${HUB_STATE}`` and ``${HUB_HOME}`` are replaced; a relative path starts at ``HUB_HOME``.
+    A relative path starts at ``HUB_HOME``; what stands for a folder in a declaration (``${HUB_STATE}``) is already replaced.
     *file* must lie inside the source's folder. Nothing is opened.
     """
     if not source.path:
         raise Mistake(f"source {source.source!r}: a file is read, but `path` is missing", remedy="write `path` in the source's declaration")
-    written = source.path.replace("${HUB_STATE}", str(settings().state)).replace("${HUB_HOME}", str(settings().home))
-    path = (settings().home / written).resolve()
+    path = (settings().home / source.path).resolve()
     if not file:
         return path
     folder = path if path.is_dir() or not path.suffix else path.parent

@@ -5,9 +5,15 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from demo.numbers import FIRST_SEQUENCE, Integers, citizen_numbers, joined, mobile_numbers, padded
+from demo.numbers import (
+    FIRST_SEQUENCE,
+    Integers,
+    citizen_numbers,
+    joined,
+    mobile_numbers,
+    padded,
+)
 from demo.people import TODAY
-from demo.places import CITY
 from demo.register import Columns, Dataset, as_table
 from demo.truth import City
 
@@ -44,7 +50,7 @@ class Tomorrow:
     @property
     def now(self) -> np.datetime64:
         """Noon of the new day, to the second."""
-        return (TODAY + self.day).astype("datetime64[s]") - 43_200
+        return np.datetime64(f"{TODAY + self.day}T00:00:00") - 43_200
 
     def take(self, count: int) -> Integers:
         """Return about *count* rows (by scale, at least one) to which nothing has happened."""

@@ -92,7 +92,8 @@ def summary(state: Path) -> CitySummary | None:
 
 def on_day(truth: City, day: int) -> tuple[dict[str, Dataset], dict[str, Change]]:
     """Return every dataset as it stands on *day*, and what the last day brought; nothing is written."""
-    datasets, changes = registers(truth), {}
+    datasets = registers(truth)
+    changes: dict[str, Change] = {}
     for each in range(1, day + 1):
         datasets, changes = passed(datasets, city=truth, day=each)
     return datasets, changes

@@ -2,7 +2,17 @@
 
 import numpy as np
 
-from demo.licenses import BUSINESS, DOCTOR, DRIVER, HYGIENE, ISSUERS, TYPE_NAMES, Licenses, definer_code, type_code
+from demo.licenses import (
+    BUSINESS,
+    DOCTOR,
+    DRIVER,
+    HYGIENE,
+    ISSUERS,
+    TYPE_NAMES,
+    Licenses,
+    definer_code,
+    type_code,
+)
 from demo.numbers import Texts, compact, with_another_check
 from demo.organisations import department_code, department_name
 from demo.places import CITY
@@ -71,7 +81,7 @@ def driver_license(city: City) -> Dataset:
         columns[name] = days
     columns["vehicle_class"] = city.draw(33).choice(["C1", "C2", "B2", "A1"], len(licenses), p=[0.7, 0.2, 0.07, 0.03])
     register = Register(columns, draw=city.draw(32), scale=city.scale)
-    register.spoil("citizen_number:holder_code", 30, lambda numbers: with_another_check(numbers))
+    register.spoil("citizen_number:holder_code", 30, with_another_check)
     register.spoil("license_identifier:license_identifier", 20, _bad_identifiers)
     register.spoil("in_codes:license_status", 6, lambda _: "77")
     return register.dataset()

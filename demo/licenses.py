@@ -4,7 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from demo.numbers import Days, Integers, Texts, credit_codes, joined, license_identifiers, padded
+from demo.numbers import (
+    Days,
+    Integers,
+    Texts,
+    credit_codes,
+    joined,
+    license_identifiers,
+    padded,
+)
 from demo.organisations import Organisations, department_code
 from demo.people import TODAY, People
 from demo.places import CITY

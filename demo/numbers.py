@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Texts = NDArray[np.str_]
+Flags = NDArray[np.bool_]
 Days = NDArray[np.datetime64]
 Integers = NDArray[np.int64]
 

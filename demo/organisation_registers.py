@@ -2,7 +2,14 @@
 
 import numpy as np
 
-from demo.numbers import Texts, compact, credit_codes, joined, padded, with_another_check
+from demo.numbers import (
+    Texts,
+    compact,
+    credit_codes,
+    joined,
+    padded,
+    with_another_check,
+)
 from demo.organisations import department_code, department_name
 from demo.places import CITY
 from demo.register import Columns, Dataset, Register, iso
@@ -42,7 +49,7 @@ def business_register(city: City) -> Dataset:
         scale=city.scale,
     )
     register.spoil("credit_code:credit_code", 25, _bad_codes, None, "统一社会信用代码")
-    register.spoil("citizen_number:legal_rep_no", 10, lambda numbers: with_another_check(numbers), None, "法定代表人证件号码")
+    register.spoil("citizen_number:legal_rep_no", 10, with_another_check, None, "法定代表人证件号码")
     register.spoil("not_before:approved_on", 8, lambda days: np.full(len(days), "19880101"), None, "核准日期")
     register.spoil("in_codes:registration_status", 5, lambda _: "7", None, "登记状态")
     register.spoil("required:organisation_name", 3, lambda _: None, None, "企业名称")

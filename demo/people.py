@@ -4,8 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from demo.numbers import Days, Integers, Texts, citizen_numbers, joined, mobile_numbers, padded
-from demo.numbers import FIRST_SEQUENCE, LAST_SEQUENCE
+from demo.numbers import (
+    FIRST_SEQUENCE,
+    LAST_SEQUENCE,
+    Days,
+    Flags,
+    Integers,
+    Texts,
+    citizen_numbers,
+    joined,
+    mobile_numbers,
+    padded,
+)
 from demo.places import Ground, prefixes
 from demo.words import people_names
 
@@ -21,7 +31,7 @@ class People:
 
     numbers: Texts
     names: Texts
-    women: np.ndarray
+    women: Flags
     ethnic: Texts
     births: Days
     prefixes: Texts
@@ -59,7 +69,7 @@ class _Family:
     households: Integers
     relations: Texts
     births: Days
-    women: np.ndarray
+    women: Flags
     spouse: Integers
     mother: Integers
     father: Integers
@@ -103,8 +113,10 @@ def _families(draw: np.random.Generator, houses: int) -> _Family:
     head_women = draw.random(houses) < 0.4
     coupled = np.flatnonzero(draw.random(houses) < 0.72)
     spouse_births = head_births[coupled] + draw.integers(-1400, 1400, len(coupled))
-    married = np.maximum(head_births[coupled], spouse_births) + draw.integers(23 * 365, 31 * 365, len(coupled))
-    coupled, spouse_births, married = (column[married < TODAY] for column in (coupled, spouse_births, married))
+    younger: Days = np.maximum(head_births[coupled], spouse_births)
+    married: Days = younger + draw.integers(23 * 365, 31 * 365, len(coupled)).astype("timedelta64[D]")
+    wed = married < TODAY
+    coupled, spouse_births, married = coupled[wed], spouse_births[wed], married[wed]
     spouse = np.full(houses + len(coupled), NOBODY)
     spouse[coupled], spouse[houses:] = houses + np.arange(len(coupled)), coupled
     children, child_births = _children(draw, married)
@@ -141,7 +153,7 @@ def _wedding_days(houses: int, coupled: Integers, married: Days, children: int) 
     return days
 
 
-def sequences(draw: np.random.Generator, women: np.ndarray, divisions: Texts, births: Days) -> Integers:
+def sequences(draw: np.random.Generator, women: Flags, divisions: Texts, births: Days) -> Integers:
     """Return sequences odd for men and even for women, counted up where a day's division has several people."""
     pairs = (LAST_SEQUENCE - FIRST_SEQUENCE) // 2
     places = draw.integers(0, pairs, len(women))

@@ -6,9 +6,17 @@ import numpy as np
 
 from demo.numbers import joined, padded
 from demo.people import TODAY
-from demo.places import CITY, TOWNS, address_ids, corner, district_codes, districts, division_table
+from demo.places import (
+    CITY,
+    address_ids,
+    corner,
+    district_codes,
+    districts,
+    division_table,
+)
 from demo.register import Dataset, Register
 from demo.truth import City
+from demo.words import TOWNS
 
 ROAD_CRS, DEGREES_CRS = "EPSG:4549", "EPSG:4490"
 _SIDE = 0.215
@@ -33,7 +41,7 @@ def division_boundary(city: City) -> Dataset:
 
 def _shape(place: int) -> list[list[list[list[float]]]]:
     west, south = corner(place)
-    ring = [[0, 0], [_SIDE, 0], [_SIDE, _SIDE], [_SIDE / 2, _SIDE * 0.9], [0, _SIDE], [0, 0]]
+    ring = [(0.0, 0.0), (_SIDE, 0.0), (_SIDE, _SIDE), (_SIDE / 2, _SIDE * 0.9), (0.0, _SIDE), (0.0, 0.0)]
     parts = [[[[round(west + x, 7), round(south + y, 7)] for x, y in ring]]]
     if place == 0:
         parts.append([[[round(west - 0.05 + x / 20, 7), round(south + y / 20, 7)] for x, y in ring]])

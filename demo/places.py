@@ -72,7 +72,7 @@ def ground(seed: int, scale: float) -> Ground:
     draw = np.random.default_rng([seed, 1])
     roads, addresses = max(12, int(240 * scale)), max(60, int(6000 * scale))
     of_district = np.arange(roads) % len(districts())
-    lines = tuple(_line(draw, district) for district in of_district)
+    lines = tuple(_line(draw, district) for district in of_district.tolist())
     of_road = draw.integers(0, roads, addresses)
     along = draw.random(addresses)[:, None]
     starts, ends = (np.array([line[place] for line in lines])[of_road] for place in (0, -1))

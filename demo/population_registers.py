@@ -1,23 +1,35 @@
 """What public security, civil affairs, health and human resources each keep about the same people."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from demo.numbers import FIRST_SEQUENCE, Days, Integers, Texts, citizen_numbers, fifteen_digits, joined, mobile_numbers, padded, with_another_check
+from demo.numbers import (
+    FIRST_SEQUENCE,
+    Days,
+    Flags,
+    Integers,
+    Texts,
+    citizen_numbers,
+    fifteen_digits,
+    joined,
+    mobile_numbers,
+    padded,
+    with_another_check,
+)
 from demo.organisations import employers
 from demo.people import NOBODY, TODAY
 from demo.places import CITY
-from demo.truth import City
 from demo.register import Columns, Dataset, Register, iso, moments
+from demo.truth import City
 from demo.words import FOREIGN, GIVEN_MEN, people_names
 
 
-def divorced(city: City) -> np.ndarray:
+def divorced(city: City) -> Flags:
     """Return who is divorced: both of every sixteenth couple."""
     people = city.people
     leads = np.where(people.spouse == NOBODY, NOBODY, np.minimum(np.arange(len(people)), people.spouse))
-    return (leads != NOBODY) & (leads % 16 == 3)
+    return np.logical_and(leads != NOBODY, leads % 16 == 3)
 
 
 def household_register(city: City) -> Dataset:
@@ -56,7 +68,7 @@ def household_register(city: City) -> Dataset:
         scale=city.scale,
     )
     alive = ~dead
-    register.spoil("citizen_number:citizen_no", 40, lambda numbers: with_another_check(numbers), alive)
+    register.spoil("citizen_number:citizen_no", 40, with_another_check, alive)
     register.spoil("birth_agrees:birth_date", 30, lambda births: births - np.timedelta64(1, "D").astype(object), alive)
     register.spoil("sex_agrees:sex", 15, lambda codes: np.where(codes == "1", "2", "1"), alive)
     register.spoil("mobile:phone", 20, lambda phones: np.array([f"0{phone[2:]}" for phone in phones], dtype=object))
@@ -110,7 +122,7 @@ def residence_permit(city: City) -> Dataset:
         draw=draw,
         scale=city.scale,
     )
-    register.spoil("citizen_number:person_no", 3, lambda numbers: with_another_check(numbers))
+    register.spoil("citizen_number:person_no", 3, with_another_check)
     register.spoil("not_before:valid_to", 2, lambda days: days - np.timedelta64(4000, "D").astype(object))
     return register.dataset()
 
@@ -141,7 +153,7 @@ def marriage_register(city: City) -> Dataset:
         draw=draw,
         scale=city.scale,
     )
-    register.spoil("citizen_number:man_no", 6, lambda numbers: with_another_check(numbers))
+    register.spoil("citizen_number:man_no", 6, with_another_check)
     register.spoil("not_in_future:registered_on", 4, lambda _: np.datetime64("2062-05-20").astype(object))
     old = (people.births[men] < np.datetime64("2000-01-01")) & (people.births[men] >= np.datetime64("1900-01-01"))
     rows = register.rows(20, old)
@@ -218,51 +230,70 @@ def death_certificate(city: City) -> Dataset:
         scale=city.scale,
     )
     register.spoil("not_in_future:death_date", 3, lambda _: "2062-01-01")
-    register.spoil("citizen_number:citizen_no", 4, lambda numbers: with_another_check(numbers))
+    register.spoil("citizen_number:citizen_no", 4, with_another_check)
     return register.dataset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What people told social insurance: not always what they told the police."""
+
+    numbers: Texts
+    names: Texts
+    phones: Texts
+    homes: Texts
+    employers: Integers
 
 
 def social_insurance(city: City) -> Dataset:
     """Return who is insured: old numbers of 15 digits, other telephones and spellings, and people from elsewhere."""
     draw, people = city.draw(16), city.people
-    names, phones, homes = people.names.copy(), people.phones.copy(), people.homes(city.ground)
-    numbers, disagreements = people.numbers.astype("<U18"), {}
-    work = employers(draw, people, city.organisations)
-    insured = np.flatnonzero(work != NOBODY)
-    for field, count, column, change in (
-        ("full_name", 40, names, lambda values: joined(np.strings.slice(values, 1), draw.choice(GIVEN_MEN, len(values)), "某")),
-        ("contact_phone", 400, phones, lambda values: mobile_numbers(draw, len(values))),
-        ("residence_address", 300, homes, lambda values: joined(draw.choice(city.ground.address_texts, len(values)), "东侧")),
-    ):
-        chosen = draw.choice(insured, max(1, round(count * city.scale)), replace=False)
-        column[chosen], disagreements[field] = change(column[chosen]), len(chosen)
+    told = _Told(
+        numbers=people.numbers.astype("<U18"),
+        names=people.names.copy(),
+        phones=people.phones.copy(),
+        homes=people.homes(city.ground),
+        employers=employers(draw, people, city.organisations),
+    )
+    insured = np.flatnonzero(told.employers != NOBODY)
+    disagreements = _told_otherwise(city, draw, insured, told)
     old = insured[people.births[insured] < np.datetime64("2000-01-01")][: max(2, int(40 * city.scale))]
-    numbers[old] = fifteen_digits(numbers[old])
+    told.numbers[old] = fifteen_digits(told.numbers[old])
     rows = np.concatenate([insured, insured, insured[::3]])
     types = np.repeat(["110", "310", "410"], [len(insured), len(insured), len(insured[::3])])
-    register = Register(_insurance_columns(city, draw, rows, types, numbers, names, phones, homes, work), draw=draw, scale=city.scale)
+    register = Register(_insurance_columns(city, draw, rows, told) | {"insurance_type": types}, draw=draw, scale=city.scale)
     register.disagreements |= disagreements
     _spoil_insurance(register)
     return register.dataset()
 
 
-def _insurance_columns(
-    city: City, draw: np.random.Generator, rows: Integers, types: Texts, numbers: Texts, names: Texts, phones: Texts, homes: Texts, work: Integers
-) -> Columns:
+def _told_otherwise(city: City, draw: np.random.Generator, insured: Integers, told: _Told) -> dict[str, int]:
+    """Change what some people told, and return how many differ by field; all rows of a person say the same."""
+
+    def chosen(count: int) -> Integers:
+        return draw.choice(insured, max(1, round(count * city.scale)), replace=False)
+
+    names, phones, homes = chosen(40), chosen(400), chosen(300)
+    told.names[names] = joined(np.strings.slice(told.names[names], 1), draw.choice(GIVEN_MEN, len(names)), "某")
+    told.phones[phones] = mobile_numbers(draw, len(phones))
+    told.homes[homes] = joined(draw.choice(city.ground.address_texts, len(homes)), "东侧")
+    return {"full_name": len(names), "contact_phone": len(phones), "residence_address": len(homes)}
+
+
+def _insurance_columns(city: City, draw: np.random.Generator, rows: Integers, told: _Told) -> Columns:
     people, count = city.people, len(rows)
     started = np.maximum(people.births[rows] + 22 * 366, TODAY - draw.integers(100, 5000, count))
     started = np.minimum(started, TODAY - 40)
     stopped = draw.random(count) < 0.07
     return {
         "record_no": joined("S", padded(np.arange(count) + 1, 9)),
-        "citizen_no": numbers[rows],
-        "full_name": names[rows],
-        "phone": phones[rows],
-        "address": homes[rows],
+        "citizen_no": told.numbers[rows],
+        "full_name": told.names[rows],
+        "phone": told.phones[rows],
+        "address": told.homes[rows],
         "social_security_no": people.numbers[rows],
-        "insurance_type": types,
         "status": np.where(stopped, "4", "1"),
-        "employer_code": city.organisations.codes[work[rows]],
+        "employer_code": city.organisations.codes[told.employers[rows]],
         "occupation": draw.choice(["13", "17", "21", "24"], count),
         "started_on": iso(started),
         "ended_on": np.where(stopped, iso(started + 30), ""),
@@ -273,7 +304,7 @@ def _insurance_columns(
 
 def _spoil_insurance(register: Register) -> None:
     modern = np.array([len(number) == 18 for number in register.columns["citizen_no"]])
-    register.spoil("citizen_number:citizen_no", 20, lambda numbers: with_another_check(numbers), modern)
+    register.spoil("citizen_number:citizen_no", 20, with_another_check, modern)
     register.spoil("citizen_number:citizen_no", 2, lambda numbers: [f"{number[:6]}{number[8:14]}998" for number in numbers], modern)
     register.spoil("range:pay_base", 15, lambda amounts: -amounts)
     ended = np.array([day is not None for day in register.columns["ended_on"]])

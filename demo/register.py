@@ -1,14 +1,16 @@
 """A department's table in the making, with the faults planted in it counted as they are planted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from demo.numbers import Days, Integers, Texts
 
-Values = np.ndarray
+Values = NDArray[Any]  # Python objects once in a register: text, numbers, dates and None beside one another
 Columns = dict[str, Values]
 
 
@@ -31,7 +33,7 @@ class Dataset:
 class Register:
     """Columns of one length that can be spoilt; no row is spoilt twice, so that the counts are exact."""
 
-    def __init__(self, columns: dict[str, Values | Texts | Days | list[object]], *, draw: np.random.Generator, scale: float) -> None:
+    def __init__(self, columns: Mapping[str, Values], *, draw: np.random.Generator, scale: float) -> None:
         """Take *columns* as the truth; *draw* chooses rows, *scale* reduces the counts (never below one)."""
         self.columns: Columns = {name: column(values) for name, values in columns.items()}
         self.faults: dict[str, int] = {}
@@ -49,18 +51,18 @@ class Register:
         return taken
 
     def spoil(
-        self, fault: str, count: int, change: Callable[[Values], Values | object], where: Values | None = None, name: str | None = None
+        self, fault: str, count: int, change: Callable[[Values], object], where: Values | None = None, name: str | None = None
     ) -> None:
         """Break the rule of *fault* (``rule:field``) in about *count* rows, in column *name* (default: the field's)."""
         rows = self._change(name or fault.rpartition(":")[2], count, change, where)
         self.faults[fault] = self.faults.get(fault, 0) + len(rows)
         self._spoilt.setdefault(fault, rows)
 
-    def differ(self, name: str, count: int, change: Callable[[Values], Values | object], where: Values | None = None) -> None:
+    def differ(self, name: str, count: int, change: Callable[[Values], object], where: Values | None = None) -> None:
         """Let this department say something else in column *name*, in about *count* rows."""
         self.disagreements[name] = len(self._change(name, count, change, where))
 
-    def _change(self, name: str, count: int, change: Callable[[Values], Values | object], where: Values | None) -> Integers:
+    def _change(self, name: str, count: int, change: Callable[[Values], object], where: Values | None) -> Integers:
         rows = self.rows(count, where)
         self.columns[name][rows] = change(self.columns[name][rows])
         return rows
@@ -90,14 +92,13 @@ def as_table(columns: Columns) -> pa.Table:
     return pa.table({name: pa.array(values.tolist()) for name, values in columns.items()})
 
 
-def column(values: Values | Texts | Days | list[object]) -> Values:
+def column(values: Values) -> Values:
     """Return *values* as Python objects: empty text and NaT become None."""
-    array = np.asarray(values)
-    result = array.astype(object)
-    if array.dtype.kind == "U":
-        result[array == ""] = None
-    if array.dtype.kind == "M":
-        result[np.isnat(array)] = None
+    result = values.astype(object)
+    if values.dtype.kind == "U":
+        result[values == ""] = None
+    if values.dtype.kind == "M":
+        result[np.isnat(values)] = None
     return result
 
 
@@ -108,4 +109,5 @@ def iso(days: Days) -> Texts:
 
 def moments(draw: np.random.Generator, count: int, last: np.datetime64, days: int) -> Values:
     """Return *count* instants of the *days* before *last*, to the second."""
-    return last.astype("datetime64[s]") - draw.integers(1, days * 86_400, count)
+    seconds = draw.integers(1, days * 86_400, count)
+    return np.full(count, last, dtype="datetime64[s]") - seconds

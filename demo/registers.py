@@ -3,7 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from demo import license_registers, organisation_registers, place_registers, population_registers
+from demo import (
+    license_registers,
+    organisation_registers,
+    place_registers,
+    population_registers,
+)
 from demo.register import Dataset
 from demo.truth import City
 

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -83,7 +82,7 @@ def _sqlite(path: Path, tables: Mapping[str, pa.Table]) -> None:
             columns = ", ".join(f'"{column}" {kind}' for column, kind in zip(table.column_names, types, strict=True))
             connection.execute(f'CREATE TABLE "{name}" ({columns})')
             places = ", ".join("?" * table.num_columns)
-            connection.executemany(f'INSERT INTO "{name}" VALUES ({places})', _rows(table))  # noqa: S608 (our own names)
+            connection.executemany(f'INSERT INTO "{name}" VALUES ({places})', _rows(table))
 
 
 def write_database(administrator: str, tables: Mapping[str, pa.Table], label: str) -> None:
@@ -99,7 +98,8 @@ def write_database(administrator: str, tables: Mapping[str, pa.Table], label: st
         for name, table in tables.items():
             system = ORIGINS[name].system
             if system.form == "postgres":
-                _table(connection, *system.table.split("."), table)
+                schema, _, place = system.table.partition(".")
+                _table(connection, schema, place, table)
         connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(DATABASE), sql.Literal(label)))
 
 
@@ -146,12 +146,3 @@ def _type(kind: pa.DataType) -> str:
     if pa.types.is_timestamp(kind):
         return "timestamp with time zone"
     return "bigint" if pa.types.is_integer(kind) else "text"
-
-
-def remove_files(folder: Path) -> None:
-    """Remove the files of the departments below *folder*; what else lies there stays."""
-    for origin in ORIGINS.values():
-        if origin.system.file:
-            (folder / origin.system.file).unlink(missing_ok=True)
-            if (folder / origin.system.file).parent.is_dir() and not os.listdir((folder / origin.system.file).parent):
-                (folder / origin.system.file).parent.rmdir()

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from demo.numbers import Texts, joined
+from demo.numbers import Flags, Texts, joined
 
 SURNAMES = list(
     "王李张刘陈杨黄赵周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏钟汪田任姜范方石姚谭廖邹熊金陆郝孔白崔康毛邱秦江史顾侯邵孟龙万段雷钱汤尹黎易常武乔贺赖龚文"
-) + ["欧阳", "司马", "上官", "诸葛", "皇甫", "尉迟"]
+)
+SURNAMES += ["欧阳", "司马", "上官", "诸葛", "皇甫", "尉迟"]
 GIVEN_MEN = list("伟强磊军勇杰涛明超刚平辉鹏华飞鑫波斌宇浩凯健俊帆旭宁龙林阳建国志海文博天翔晨睿轩泽楠")
 GIVEN_WOMEN = list("芳娜敏静丽艳娟霞秀燕玲桂英红玉萍婷雪梅琳洁莉颖倩云莹欣怡佳慧岚蓉薇晶悦涵梦瑶璐妍琪")
 RARE = ["䶮", "㛃", "𬭎", "𠅤"]
@@ -26,7 +27,7 @@ FIRM_NAMES = [
 ]
 
 
-def people_names(draw: np.random.Generator, women: np.ndarray, ethnic: Texts) -> Texts:
+def people_names(draw: np.random.Generator, women: Flags, ethnic: Texts) -> Texts:
     """Return one name each: Han names of two or three characters, some rare; minority names joined by ``·`` (U+00B7)."""
     count = len(women)
     weights = 1 / np.arange(3, len(SURNAMES) + 3)

@@ -51,6 +51,11 @@ class CheckVerdict:
     share: float
 
     @property
+    def check_id(self) -> str:
+        """Id of the check: its column in the verdict frame."""
+        return self.check.id
+
+    @property
     def failing(self) -> int:
         """Number of rows that fail."""
         return len(self.rows)
@@ -61,7 +66,7 @@ class GateVerdict:
     """Whether a batch may be published, and why.
 
     ``failing`` counts the rows that fail at least one check of severity error, ``share`` is their part of ``rows``.
-    ``page`` is the Data Docs page of the batch.
+    ``docs`` is the Data Docs page of the batch.
     """
 
     passed: bool
@@ -69,16 +74,16 @@ class GateVerdict:
     failing: int
     share: float
     checks: tuple[CheckVerdict, ...]
-    page: Path
+    docs: Path
 
 
 def judge_frame(
-    frame: "pd.DataFrame", checks: Sequence[Check], gate: Gate, *, dataset: str, batch: str, docs: Path
+    frame: "pd.DataFrame", checks: Sequence[Check], gate: Gate, *, dataset: str, batch: int | str, docs: Path
 ) -> GateVerdict:
     """Judge the verdicts of one batch: one uint8 column per check id, indexed by row position.
 
     Not passed if the share of rows that fail any check of severity error is above ``gate.failing``;
-    an empty batch passes. The page, ``docs / dataset / <batch>.html``, shows counts and some row positions,
+    an empty batch passes. The page, ``<batch>.html`` in *docs*, shows counts and some row positions,
     and stands alone: opening it loads nothing. Nothing is sent anywhere.
     """
     judged = frame.assign(**{ROWS: _valid_rows(frame, checks)})
@@ -91,7 +96,7 @@ def judge_frame(
         failing=failing,
         share=failing / rows if rows else 0.0,
         checks=tuple(_check_verdict(check, frame, positions[check.id]) for check in checks),
-        page=_write_page(_shortened(result), dataset=dataset, batch=batch, folder=docs / dataset),
+        docs=_write_page(_shortened(result), dataset=dataset, batch=str(batch), folder=docs),
     )
 
 

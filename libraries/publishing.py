@@ -88,7 +88,8 @@ def _pick_latest(connection: sa.Connection, staged: Staged) -> int:
 
 def _load_first(connection: sa.Connection, staged: Staged, version: int, *, rows: int, superseded: int) -> Merged:
     """Let the staged table become the contribution table; where the spine is empty too, its keys become the spine."""
-    founding = staged.layout.parent is None and staged.table.unique_subject
+    # With `pick` several rows bring one key, and the staged keys are no spine.
+    founding = staged.layout.parent is None and staged.table.unique_subject and staged.pick is None
     if founding and not scalar(connection, f"SELECT count(*) FROM (SELECT FROM {staged.layout.spine} LIMIT 1) one"):
         _adopt_spine(connection, staged, version)
         adopted = staged.rows

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.exc import OperationalError
 
 from hub.errors import Mistake, Refused, Unavailable
 from libraries.layout import BOX, ContributionTable, EntityLayout, layouts
@@ -77,11 +76,9 @@ def apply(declared: Declarations, engine: sa.Engine) -> tuple[Step, ...]:
                 for step in steps:
                     run_script(connection, step.sql)
                 return steps
-        except OperationalError as error:
-            if "lock timeout" not in str(error.orig):
-                raise
+        except Unavailable:
             time.sleep(2**attempt * 0.1)
-    raise Unavailable("the library tables are in use", remedy="run `hub library apply` again when no long read is running") from None
+    raise Unavailable("the library tables are in use", remedy="run `hub library apply` again when no long read is running")
 
 
 def _find(connection: sa.Connection) -> _Found:

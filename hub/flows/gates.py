@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pandas as pd
 import sqlalchemy as sa
@@ -53,11 +52,10 @@ def judge_batch(contract: Contract, checks: tuple[Check, ...], outcome: Outcome,
 
     frame = pd.concat(outcome.frames, copy=False) if len(outcome.frames) > 1 else outcome.frames[0]
     docs = settings().state / "docs" / contract.dataset
-    verdict = judge_frame(frame, checks, contract.gate, dataset=contract.dataset, batch=batch, docs=docs)
-    by_id = {result.check_id: result for result in verdict.checks}
-    results = tuple(_result(check, by_id[check.id].judged, by_id[check.id].failing) for check in checks)
+    verdict = judge_frame(frame, checks, contract.gate, dataset=contract.dataset, batch=str(batch), docs=docs)
+    results = tuple(_result(one.check, one.judged, len(one.rows)) for one in verdict.checks)
     reasons = () if verdict.passed else (_too_many(outcome, contract),)
-    return Gate(reasons=reasons, results=results, docs=str(Path(verdict.docs)) if verdict.docs else None)
+    return Gate(reasons=reasons, results=results, docs=str(verdict.page))
 
 
 def _result(check: Check, judged: int, failing: int) -> CheckResult:

@@ -1,0 +1,88 @@
+"""``hub library``: what the base libraries hold, their tables, their disputes."""
+
+import typer
+
+from hub.cli.printing import AsJson, actor, as_json, console, local, table
+
+app = typer.Typer(help="基础库 · Base libraries.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_entities(*, json: AsJson = False) -> None:
+    """列出各基础库的实体、行数与来源 · List entities, their rows and who contributes."""
+    from hub.flows import bases  # noqa: PLC0415
+
+    found = bases.listed()
+    if json:
+        as_json(found)
+        return
+    rows = [
+        (f"{one.library_title.zh} {one.library}", f"{one.entity_title.zh} {one.entity}", one.version, f"{one.rows:,}", _sources(one.datasets))
+        for one in found
+    ]
+    table("基础库 · Base libraries", ["库 library", "实体 entity", "版本", "行数 rows", "来源 datasets"], rows, right=(2, 3))
+
+
+def _sources(datasets: dict[str, int]) -> str:
+    return ", ".join(f"{dataset} {rows:,}" for dataset, rows in datasets.items())
+
+
+@app.command()
+def plan(*, json: AsJson = False) -> None:
+    """比较声明与库表，列出待做的变更 · Show what `apply` would change."""
+    from hub.flows import bases  # noqa: PLC0415
+
+    steps = bases.planned()
+    if json:
+        as_json(steps)
+        return
+    table("待做变更 · Plan", ["库 library", "变更 step"], [(step.library, step.purpose) for step in steps])
+    console.print(f"共 {len(steps)} 步 · {len(steps)} steps" if steps else "声明与库表一致 · declarations and tables agree")
+
+
+@app.command()
+def apply() -> None:
+    """按声明建立或变更库表 · Bring the library tables to the declarations."""
+    from hub.flows import bases  # noqa: PLC0415
+
+    steps = bases.applied(by=actor())
+    console.print(f"已完成 {len(steps)} 步 · {len(steps)} steps done" if steps else "声明与库表一致 · declarations and tables agree")
+
+
+@app.command()
+def versions(library: str, *, json: AsJson = False) -> None:
+    """列出一个库的版本及其由来 · List the versions of a library."""
+    from hub.flows import bases  # noqa: PLC0415
+
+    found = bases.versions(library)
+    if json:
+        as_json(found)
+        return
+    rows = [(one["version"], local(one["made_at"]), one["cause"], one["dataset"] or "—", one["batch"] or "—") for one in found]  # type: ignore[arg-type]
+    table(f"{library} 的版本 · versions", ["版本", "时间 at", "缘由 cause", "数据集 dataset", "批次 batch"], rows, right=(0, 4))
+
+
+@app.command()
+def disputes(library: str | None = None, *, json: AsJson = False) -> None:
+    """列出部门之间不一致的字段 · List fields on which departments disagree."""
+    from hub.flows import bases  # noqa: PLC0415
+
+    found = bases.all_disputes(library)
+    if json:
+        as_json(found)
+        return
+    rows = [(f"{one.library}.{one.entity}", one.field, one.stands, one.differs, f"{one.subjects:,}") for one in found]
+    table("争议 · Disputes", ["实体 entity", "字段 field", "采信 stands", "不同 differs", "主体数 subjects"], rows, right=(4,))
+
+
+@app.command()
+def unanchored(library: str | None = None, *, json: AsJson = False) -> None:
+    """列出没有登记部门承认其主体的行 · List rows whose subject no register makes exist."""
+    from hub.flows import bases  # noqa: PLC0415
+
+    found = bases.all_unanchored(library)
+    if json:
+        as_json(found)
+        return
+    rows = [(f"{one.library}.{one.entity}", one.dataset, f"{one.rows:,}") for one in found]
+    table("无主数据 · Unanchored", ["实体 entity", "数据集 dataset", "行数 rows"], rows, right=(2,))

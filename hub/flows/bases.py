@@ -1,0 +1,102 @@
+"""The base libraries as an officer sees them: how full, how fresh, where departments disagree."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from audit.events import Event
+from audit.log import record
+from hub.database.engine import engine
+from hub.database.roles import Role
+from libraries import plan
+from libraries.disputes import Dispute, Unanchored, disputes, unanchored
+from libraries.layout import EntityLayout, layouts
+from libraries.statements import scalar
+from libraries.versions import current_version
+from libraries.views import quoted
+from schemas.declarations import declarations
+from schemas.declared import Title
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntityState:
+    """One entity: how many subjects or rows it has, from which datasets, at which version of its library."""
+
+    library: str
+    library_title: Title
+    entity: str
+    entity_title: Title
+    version: int
+    rows: int
+    datasets: dict[str, int]
+
+
+def listed() -> tuple[EntityState, ...]:
+    """Return every entity of every library that some contract feeds."""
+    declared = declarations()
+    with engine(Role.READER).connect() as connection:
+        return tuple(
+            EntityState(
+                library=layout.library,
+                library_title=declared.libraries[layout.library].title,
+                entity=layout.entity,
+                entity_title=declared.entity(layout.path)[1].title,
+                version=current_version(connection, layout.library),
+                rows=scalar(connection, f"SELECT count(*) FROM {quoted(layout.library, layout.entity)}"),
+                datasets={
+                    table.dataset: scalar(connection, f"SELECT count(*) FROM {quoted(table.library, table.name)}") for table in layout.tables
+                },
+            )
+            for layout in layouts(declared)
+            if layout.tables
+        )
+
+
+def all_disputes(library: str | None = None) -> tuple[Dispute, ...]:
+    """Return where departments disagree, by library, entity and field."""
+    with engine(Role.READER).connect() as connection:
+        return tuple(one for layout in _wanted(library) for one in disputes(connection, layout))
+
+
+def all_unanchored(library: str | None = None) -> tuple[Unanchored, ...]:
+    """Return which datasets speak of subjects that no register makes exist."""
+    parents = {layout.path: layout for layout in layouts(declarations())}
+    with engine(Role.READER).connect() as connection:
+        return tuple(
+            one
+            for layout in _wanted(library)
+            for one in unanchored(connection, layout, parents.get(f"{layout.library}.{layout.parent}"))
+        )
+
+
+def _wanted(library: str | None) -> tuple[EntityLayout, ...]:
+    declared = declarations()
+    if library is not None:
+        declared.library(library)
+    return tuple(layout for layout in layouts(declared) if library in {None, layout.library})
+
+
+def planned() -> tuple[plan.Step, ...]:
+    """Return what `hub library apply` would do."""
+    with engine(Role.OWNER).connect() as connection:
+        return plan.plan(declarations(), connection)
+
+
+def applied(*, by: str) -> tuple[plan.Step, ...]:
+    """Bring the library tables to the declarations, as the owner role, and record it."""
+    steps = plan.apply(declarations(), engine(Role.OWNER))
+    if steps:
+        with engine(Role.WRITER).begin() as connection:
+            record(connection, Event.LIBRARY_APPLIED, actor=by, details={"steps": [step.purpose for step in steps]})
+    return steps
+
+
+def versions(library: str, *, limit: int = 20) -> list[dict[str, object]]:
+    """Return the newest versions of *library*, newest first, with what made each."""
+    declarations().library(library)
+    query = sa.text(
+        "SELECT v.version, v.made_at, v.cause, v.batch, b.dataset, b.started_by FROM hub.library_version v "
+        "LEFT JOIN hub.batch b ON b.id = v.batch WHERE v.library = :library ORDER BY v.version DESC LIMIT :limit"
+    )
+    with engine(Role.READER).connect() as connection:
+        return [dict(row) for row in connection.execute(query, {"library": library, "limit": limit}).mappings()]

@@ -1,0 +1,90 @@
+"""Where each value of one subject comes from. The identifier is used for the look-up and stays in memory."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+
+from audit.events import Event
+from audit.log import record
+from hub.database.engine import engine
+from hub.database.roles import Role
+from hub.errors import Mistake
+from hub.flows.keys import keyring
+from libraries.explain import Origin, origins, subject_of
+from libraries.layout import layout_of, treatment
+from masking.protection import plain_canonical
+from masking.tokens import canonical, token
+from schemas.declarations import Declarations, declarations
+from schemas.library import Entity, EntityField, Library
+from schemas.vocabulary import Treatment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """One stored value in its protected form, decoded where it is a code, with where it came from."""
+
+    field: EntityField
+    shown: str
+    dataset: str
+    department_zh: str
+    stands: bool
+    differs: bool
+    version: int
+    batch: int | None
+    contract_version: int | None
+    at: datetime | None
+
+
+def explain(library_name: str, entity_name: str | None, identifier: str, *, by: str) -> tuple[Entity, tuple[Explained, ...]]:
+    """Return every stored value of the subject with *identifier*; empty if the library does not know it. Recorded."""
+    declared = declarations()
+    library, entity = _entity(declared, library_name, entity_name)
+    layout = layout_of(declared, f"{library.library}.{entity.entity}")
+    with engine(Role.WRITER).begin() as connection:
+        subject = subject_of(connection, layout, _key(declared, entity, identifier))
+        found = origins(connection, layout, subject) if subject is not None else ()
+        details = {"library": library.library, "entity": entity.entity, "found": bool(found)}
+        record(connection, Event.SUBJECT_EXPLAINED, actor=by, details=details)
+    fields = {field.name: field for field in entity.fields}
+    return entity, tuple(_explained(declared, fields[origin.field], origin) for origin in found)
+
+
+def _entity(declared: Declarations, library_name: str, entity_name: str | None) -> tuple[Library, Entity]:
+    library = declared.library(library_name)
+    names = {entity.entity: entity for entity in library.entities if entity.parent is None}
+    if entity_name is None:
+        return library, next(iter(names.values()))
+    if entity_name not in names:
+        raise Mistake(f"library {library_name} has no entity `{entity_name}`", remedy=f"choose one of: {', '.join(names)}")
+    return library, names[entity_name]
+
+
+def _key(declared: Declarations, entity: Entity, identifier: str) -> bytes:
+    kind = declared.kinds[entity.subject]
+    given = pa.array([identifier])
+    if kind.domain is None:
+        found = plain_canonical(given)[0].as_py()
+        return (found or "").encode()
+    document = kind.document_type or ""
+    made = token(canonical(given, document), keyring().key("token", kind.domain), document_type=document)[0].as_py()
+    return bytes(made or b"")
+
+
+def _explained(declared: Declarations, field: EntityField, origin: Origin) -> Explained:
+    contract = declared.contracts.get(origin.dataset)
+    department = declared.departments[contract.department].title.zh if contract else ""
+    return Explained(
+        field=field, shown=_shown(declared, field, origin.value), dataset=origin.dataset, department_zh=department, stands=origin.stands,
+        differs=origin.differs, version=origin.version, batch=origin.batch, contract_version=origin.contract_version, at=origin.at,
+    )  # fmt: skip
+
+
+def _shown(declared: Declarations, field: EntityField, value: object) -> str:
+    if value is None:
+        return "—"
+    if isinstance(value, bytes | memoryview):
+        word = {Treatment.TOKEN: "token 假名", Treatment.SEAL: "sealed 密文"}.get(treatment(declared, field).treatment, "bytes")
+        return f"{word} {bytes(value).hex()[:12]}…"
+    titles = {code.code: code.title.zh for code in declared.codes[field.codes].entries} if field.codes else {}
+    return f"{value} {titles[str(value)]}" if str(value) in titles else str(value)

@@ -94,8 +94,9 @@ class Decoded(io.RawIOBase):
         return len(taken)
 
     def _piece(self, size: int) -> bytes:
-        raw = self._stream.read(max(size, 1 << 16))
-        self._ended = not raw
+        size = max(size, 1 << 16)
+        raw = self._stream.read(size)
+        self._ended = len(raw) < size  # a buffered reader gives less only at the end
         piece = raw if self._decoder is None else self._text(self._decoder.decode(raw, final=self._ended)).encode()
         if self._first and piece:
             piece, self._first = piece.removeprefix(_BOM), False

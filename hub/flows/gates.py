@@ -53,9 +53,9 @@ def judge_batch(contract: Contract, checks: tuple[Check, ...], outcome: Outcome,
     frame = pd.concat(outcome.frames, copy=False) if len(outcome.frames) > 1 else outcome.frames[0]
     docs = settings().state / "docs" / contract.dataset
     verdict = judge_frame(frame, checks, contract.gate, dataset=contract.dataset, batch=str(batch), docs=docs)
-    results = tuple(_result(one.check, one.judged, len(one.rows)) for one in verdict.checks)
+    results = tuple(_result(one.check, one.judged, one.failing) for one in verdict.checks)
     reasons = () if verdict.passed else (_too_many(outcome, contract),)
-    return Gate(reasons=reasons, results=results, docs=str(verdict.page))
+    return Gate(reasons=reasons, results=results, docs=str(verdict.docs))
 
 
 def _result(check: Check, judged: int, failing: int) -> CheckResult:

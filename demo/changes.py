@@ -45,6 +45,7 @@ class Tomorrow:
         self.change = Change()
         self._dataset, self._sound = dataset, dataset.sound
         self._spoilt, self._faults = dict(dataset.spoilt), dict(dataset.faults)
+        self._quarantined = dataset.quarantined
         self._gone: list[Integers] = []
 
     @property
@@ -81,6 +82,7 @@ class Tomorrow:
             return
         restore(rows)
         self._faults[fault] -= len(rows)
+        self._quarantined -= len(rows)
         self.change.mended += len(rows)
 
     def add(self, count: int, make: Callable[[Columns], None]) -> int:
@@ -102,6 +104,7 @@ class Tomorrow:
             sound=places[self._sound],
             spoilt={fault: places[rows] for fault, rows in self._spoilt.items()},
             faults=self._faults,
+            quarantined=self._quarantined,
         )
 
 

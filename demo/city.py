@@ -17,15 +17,19 @@ from demo.truth import City, city
 from hub.database import embedded
 from hub.database.passwords import password
 
-VERSION = 1
+VERSION = 2
 SEED = 20_260_901
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetSummary:
-    """What one dataset holds: rows at the source, faulty rows by ``rule:field``, and where it disagrees with others."""
+    """What one dataset holds: rows as its contract reads them, how many must be quarantined and why, where it disagrees.
+
+    ``faults`` counts failing rows by ``rule:field``; warnings are among them, but quarantine nothing.
+    """
 
     rows: int
+    quarantined: int
     faults: dict[str, int] = field(default_factory=dict)
     disagreements: dict[str, int] = field(default_factory=dict)
 
@@ -126,7 +130,7 @@ def summarised(truth: City, datasets: dict[str, Dataset], changes: dict[str, Cha
         organisations=len(truth.organisations),
         licenses=sum(len(each) for each in truth.licenses),
         datasets={
-            name: DatasetSummary(rows=each.table.num_rows, faults=each.faults, disagreements=each.disagreements)
+            name: DatasetSummary(rows=each.rows, quarantined=each.quarantined, faults=each.faults, disagreements=each.disagreements)
             for name, each in datasets.items()
         },
         changes={name: change for name, change in changes.items() if change},

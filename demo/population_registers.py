@@ -171,7 +171,7 @@ def _read_by_party(entries: Dataset) -> Dataset:
         "not_in_future:registered_on": 2 * planted["not_in_future:registered_on"],
         "unique_key:party_no": 2 * planted["unique_key:entry_no"],
     }
-    return replace(entries, faults=faults)
+    return replace(entries, faults=faults, quarantined=2 * entries.quarantined, rows_read_each=2)
 
 
 def _partings(draw: np.random.Generator, married: Days) -> Days:

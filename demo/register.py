@@ -9,6 +9,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from demo.numbers import Days, Integers, Texts
+from schemas.contract import Severity
+from schemas.rules import RULES
 
 Values = NDArray[Any]  # Python objects once in a register: text, numbers, dates and None beside one another
 Columns = dict[str, Values]
@@ -18,16 +20,23 @@ Columns = dict[str, Values]
 class Dataset:
     """What a department's system holds, and what is known to be wrong with it.
 
-    ``faults`` counts failing rows by ``rule:field``; ``disagreements`` counts rows by field
+    ``faults`` counts failing rows by ``rule:field``, ``quarantined`` the rows that fail at least one rule of severity error; ``disagreements`` counts rows by field
     where this department says something else than the others.
     ``sound`` are positions of rows to which nothing has happened, ``spoilt`` those of each fault.
     """
 
     table: pa.Table
     faults: dict[str, int] = field(default_factory=dict)
+    quarantined: int = 0
     disagreements: dict[str, int] = field(default_factory=dict)
     sound: Integers = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     spoilt: dict[str, Integers] = field(default_factory=dict)
+    rows_read_each: int = 1
+
+    @property
+    def rows(self) -> int:
+        """How many rows the contract's reading of the table has."""
+        return self.table.num_rows * self.rows_read_each
 
 
 class Register:
@@ -38,6 +47,7 @@ class Register:
         self.columns: Columns = {name: column(values) for name, values in columns.items()}
         self.faults: dict[str, int] = {}
         self.disagreements: dict[str, int] = {}
+        self._quarantined = 0
         self._spoilt: dict[str, Integers] = {}
         self._scale = scale
         self._sound = draw.permutation(len(next(iter(self.columns.values()))))
@@ -56,6 +66,8 @@ class Register:
         """Break the rule of *fault* (``rule:field``) in about *count* rows, in column *name* (default: the field's)."""
         rows = self._change(name or fault.rpartition(":")[2], count, change, where)
         self.faults[fault] = self.faults.get(fault, 0) + len(rows)
+        if RULES[fault.partition(":")[0]].severity is Severity.ERROR:
+            self._quarantined += len(rows)
         self._spoilt.setdefault(fault, rows)
 
     def differ(self, name: str, count: int, change: Callable[[Values], object], where: Values | None = None) -> None:
@@ -74,13 +86,15 @@ class Register:
         if change:
             change(again)
         self.columns = {name: np.concatenate([values, again[name]]) for name, values in self.columns.items()}
-        self.faults[fault] = len(rows)
+        self.faults[fault] = 2 * len(rows)  # nobody can say which of the two is right
+        self._quarantined += 2 * len(rows)
 
     def dataset(self) -> Dataset:
         """Return the table as it now stands."""
         return Dataset(
             table=as_table(self.columns),
             faults=self.faults,
+            quarantined=self._quarantined,
             disagreements=self.disagreements,
             sound=self._sound,
             spoilt=self._spoilt,

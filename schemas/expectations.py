@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hub.errors import Rejected
 from schemas.contract import Gate, Severity
 from schemas.declared import Title
 from schemas.offline_pages import standalone
@@ -83,7 +84,7 @@ def judge_frame(
     """Judge the verdicts of one batch: one uint8 column per check id, indexed by row position.
 
     Not passed if the share of rows that fail any check of severity error is above ``gate.failing``;
-    an empty batch passes. The page, ``<batch>.html`` in *docs*, shows counts and some row positions,
+    an empty batch passes. `Rejected` if Great Expectations could not judge. The page, ``<batch>.html`` in *docs*, shows counts and some row positions,
     and stands alone: opening it loads nothing. Nothing is sent anywhere.
     """
     judged = frame.assign(**{ROWS: _valid_rows(frame, checks)})
@@ -188,8 +189,16 @@ def _validated(frame: "pd.DataFrame", suite: "ExpectationSuite") -> "Expectation
 
 
 def _positions(result: "ExpectationSuiteValidationResult") -> dict[str, npt.NDArray[np.int64]]:
+    """Return the positions of the failing rows by column; a check that could not be judged is no check passed."""
+    for one in result.results:
+        if "element_count" not in one.result:
+            raise Rejected(
+                f"Great Expectations could not judge {_column(one)}",
+                remedy="the batch is not published; report this with the batch's number",
+            )
     return {
-        _column(one): np.asarray(one.result.get("unexpected_index_list") or [], dtype=np.int64) for one in result.results
+        _column(one): np.asarray(one.result.get("unexpected_index_list") or [], dtype=np.int64)
+        for one in result.results
     }
 
 

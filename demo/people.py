@@ -82,7 +82,8 @@ def people(seed: int, scale: float, ground: Ground) -> People:
     family = _families(draw, max(30, int(8900 * scale)))
     count, houses = len(family.births), int(family.households.max()) + 1
     addresses = draw.integers(0, len(ground.address_plates), houses)[family.households]
-    rooms = joined(padded(draw.integers(1, 25, houses), 1), "幢", padded(draw.integers(1, 4, houses), 1), "单元", padded(draw.integers(1, 19, houses) * 100 + 1, 1), "室")
+    buildings, entrances, floors = (draw.integers(1, last, houses).astype("<U2") for last in (25, 4, 19))
+    rooms = joined(buildings, "幢", entrances, "单元", floors, "01室")
     ethnic = draw.choice(_ETHNIC, houses, p=_ETHNIC_SHARES)[family.households]
     first_homes = prefixes(draw, ground.address_codes[addresses])
     return People(

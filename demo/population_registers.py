@@ -29,7 +29,8 @@ def divorced(city: City) -> Flags:
     """Return who is divorced: both of every sixteenth couple."""
     people = city.people
     leads = np.where(people.spouse == NOBODY, NOBODY, np.minimum(np.arange(len(people)), people.spouse))
-    return np.logical_and(leads != NOBODY, leads % 16 == 3)
+    chosen: Flags = (leads != NOBODY) & (leads % 16 == 3)
+    return chosen
 
 
 def household_register(city: City) -> Dataset:

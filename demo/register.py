@@ -20,8 +20,8 @@ Columns = dict[str, Values]
 class Dataset:
     """What a department's system holds, and what is known to be wrong with it.
 
-    ``faults`` counts failing rows by ``rule:field``, ``quarantined`` the rows that fail at least one rule of severity error; ``disagreements`` counts rows by field
-    where this department says something else than the others.
+    ``faults`` counts failing rows by ``rule:field``, ``quarantined`` the rows that fail a rule of severity error;
+    ``disagreements`` counts rows by field where this department says something else than the others.
     ``sound`` are positions of rows to which nothing has happened, ``spoilt`` those of each fault.
     """
 

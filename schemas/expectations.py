@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from great_expectations import ExpectationSuite
     from great_expectations.core import ExpectationSuiteValidationResult
+    from great_expectations.data_context import EphemeralDataContext
     from great_expectations.expectations.expectation import ColumnMapExpectation
 
     Expectations = dict[str, type[ColumnMapExpectation]]
@@ -180,12 +181,25 @@ def _valid_rows(frame: "pd.DataFrame", checks: Sequence[Check]) -> npt.NDArray[n
 
 def _validated(frame: "pd.DataFrame", suite: "ExpectationSuite") -> "ExpectationSuiteValidationResult":
     """Run the suite in memory: storing a result first copies every failing position several times over."""
-    context = _great_expectations().get_context(mode="ephemeral")
-    context.enable_analytics(enable=False)
-    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
-    asset = context.data_sources.add_pandas("verdicts").add_dataframe_asset("batch")
+    asset = _context().data_sources.add_pandas("verdicts").add_dataframe_asset("batch")
     batch = asset.add_batch_definition_whole_dataframe("whole").get_batch(batch_parameters={"dataframe": frame})
     return batch.validate(suite, result_format=_FORMAT)
+
+
+def _context() -> "EphemeralDataContext":
+    """Return a context that keeps nothing on disk (the default builds a site of its own) and tells nobody."""
+    from great_expectations.data_context.types.base import (  # noqa: PLC0415
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
+
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        progress_bars=ProgressBarsConfig(globally=False),
+        analytics_enabled=False,
+    )
+    return _great_expectations().get_context(mode="ephemeral", project_config=config)
 
 
 def _positions(result: "ExpectationSuiteValidationResult") -> dict[str, npt.NDArray[np.int64]]:

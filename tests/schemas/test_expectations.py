@@ -105,14 +105,14 @@ def test_an_empty_batch_passes(tmp_path: Path) -> None:
 
 def test_a_check_without_verdicts_is_not_passed_over(tmp_path: Path) -> None:
     verdicts = frame(4, a=[0])
-    verdicts["a.mobile"] = [object()] * 4
+    verdicts["a.mobile"] = [np.zeros(2)] * 4  # cannot be compared with a number
 
     with pytest.raises(Rejected, match=r"could not judge a\.mobile"):
         judge_frame(verdicts, (check("a", severity=Severity.WARNING),), Gate(), dataset="register", batch=1, docs=tmp_path)
 
 
 def test_great_expectations_is_imported_only_when_it_judges() -> None:
-    code = "import sys, schemas.expectations, schemas.rules; assert not {'great_expectations', 'pandas'} & set(sys.modules)"
+    code = "import sys, schemas.expectations, schemas.rules; assert 'great_expectations' not in sys.modules"
 
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).resolve().parents[2])
 

@@ -41,11 +41,11 @@ def _dag(job: Job) -> DAG:
             return sync.stage(dataset, started_by=f"airflow:{run_id}")
 
     @task(dag=dag, pool=f"library_{job.libraries[0]}", outlets=[Asset(f"hub://{entity.replace('.', '/')}") for entity in job.entities])
-    def publish(batch: int) -> None:
+    def publish(batch: int, run_id: str | None = None) -> None:
         with told_to_airflow():
             from hub.flows import sync
 
-            sync.publish(batch)
+            sync.publish(batch, started_by=f"airflow:{run_id}")
 
     publish(stage(job.dataset))
     return dag

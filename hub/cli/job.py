@@ -57,7 +57,7 @@ def pause(dataset: str, reason: Annotated[str | None, typer.Option(help="原因 
     from hub.flows import jobs, scheduler  # noqa: PLC0415
 
     jobs.pause(dataset, by=actor(), reason=reason)
-    if scheduler.status().running.get("scheduler"):
+    if scheduler.status().running:
         scheduler.pause(dataset)
     console.print(f"已暂停 · paused: {dataset}")
 
@@ -68,6 +68,6 @@ def resume(dataset: str) -> None:
     from hub.flows import jobs, scheduler  # noqa: PLC0415
 
     jobs.resume(dataset, by=actor())
-    if scheduler.status().running.get("scheduler"):
+    if scheduler.status().running:
         scheduler.resume(dataset)
     console.print(f"已恢复 · resumed: {dataset}")

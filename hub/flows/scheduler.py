@@ -14,6 +14,7 @@ from hub.database import embedded
 from hub.errors import Mistake, Refused, Unavailable
 from hub.flows import airflow_client as api
 from hub.flows import airflow_environment, airflow_processes
+from hub.flows.jobs import listed
 from hub.settings import settings
 from schemas.manifest import jobs
 
@@ -55,6 +56,7 @@ def up(*, timetable: bool = True) -> Status:
             jobs()  # listed now, so that nobody's first parse has to wait for it
             airflow_processes.start(timetable=timetable)
         _until(_every_job_is_known, what="Airflow did not come up")
+        _pause_what_officers_paused()
     return status()
 
 
@@ -128,6 +130,13 @@ def _every_job_is_known() -> bool:
         return healthy and _known() >= {f"sync__{job.dataset}" for job in jobs()}
     except Unavailable:
         return False  # not listening yet
+
+
+def _pause_what_officers_paused() -> None:
+    """Pauses given while Airflow was down reach it now, or its timetable would start jobs only to fail them."""
+    for job in listed():
+        if job.paused:
+            pause(job.contract.dataset)
 
 
 def _refuse_unreadable_dags() -> None:

@@ -11,10 +11,9 @@ from hub.database.engine import engine
 from hub.database.roles import Role
 from hub.errors import Mistake
 from hub.flows.keys import keyring
+from hub.flows.naturals import natural_keys
 from libraries.explain import Origin, origins, subject_of
 from libraries.layout import layout_of, treatment
-from masking.protection import plain_canonical
-from masking.tokens import canonical, token
 from schemas.declarations import Declarations, declarations
 from schemas.library import Entity, EntityField, Library
 from schemas.vocabulary import Treatment
@@ -41,8 +40,9 @@ def explain(library_name: str, entity_name: str | None, identifier: str, *, by: 
     declared = declarations()
     library, entity = _entity(declared, library_name, entity_name)
     layout = layout_of(declared, f"{library.library}.{entity.entity}")
+    key = natural_keys(pa.array([identifier], pa.string()), declared.kinds[entity.subject], keyring())[0].as_py()
     with engine(Role.WRITER).begin() as connection:
-        subject = subject_of(connection, layout, _key(declared, entity, identifier))
+        subject = subject_of(connection, layout, key) if key else None
         found = origins(connection, layout, subject) if subject is not None else ()
         details = {"library": library.library, "entity": entity.entity, "found": bool(found)}
         record(connection, Event.SUBJECT_EXPLAINED, actor=by, details=details)
@@ -58,17 +58,6 @@ def _entity(declared: Declarations, library_name: str, entity_name: str | None) 
     if entity_name not in names:
         raise Mistake(f"library {library_name} has no entity `{entity_name}`", remedy=f"choose one of: {', '.join(names)}")
     return library, names[entity_name]
-
-
-def _key(declared: Declarations, entity: Entity, identifier: str) -> bytes:
-    kind = declared.kinds[entity.subject]
-    given = pa.array([identifier])
-    if kind.domain is None:
-        found = plain_canonical(given)[0].as_py()
-        return (found or "").encode()
-    document = kind.document_type or ""
-    made = token(canonical(given, document), keyring().key("token", kind.domain), document_type=document)[0].as_py()
-    return bytes(made or b"")
 
 
 def _explained(declared: Declarations, field: EntityField, origin: Origin) -> Explained:

@@ -7,6 +7,8 @@ import pyarrow as pa
 
 from connectors.protocol import Connector, Window
 from hub.flows.ahead import ahead
+from hub.flows.keys import keyring
+from hub.flows.naturals import natural_keys
 from hub.flows.shares import Share, with_derived_columns
 from hub.flows.staging import Stage
 from libraries.views import quoted
@@ -15,18 +17,23 @@ from masking.keys import Key
 from schemas.conform import conform
 from schemas.contract import Contract
 from schemas.rules.checks import Check
+from schemas.vocabulary import Kind
 
 Progress = Callable[[str, int], None]
-ROW_KEYS = pa.schema([("row_key", pa.binary())])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """A check that a field names a subject which exists in an entity."""
+    """A check that a field names a subject which exists: the field, its kind, and the query of the keys that exist."""
 
     check: Check
-    share: Share
-    column: str
+    kind: Kind
+    existing: str
+
+    @property
+    def field(self) -> str:
+        """The field that refers."""
+        return self.check.fields[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +46,7 @@ class KeyColumns:
     @property
     def names(self) -> tuple[str, ...]:
         """Columns of the staged key table after ``row_key``."""
-        return tuple(f"subject_{number}" for number in self.single)
+        return (*(f"subject_{number}" for number in self.single), *(f"reference_{number}" for number in range(len(self.references))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +84,15 @@ def _keys(source: Connector, contract: Contract, shares: tuple[Share, ...], colu
         batch = with_derived_columns(conform(raw, fields, timezone=timezone).batch, partial)
         noted = {"row_key": shares[0].protection.row_keys(batch)}
         noted |= {f"subject_{number}": shares[number].protection.subject_keys(batch) for number in columns.single}
+        noted |= {
+            f"reference_{number}": natural_keys(batch.column(one.field), one.kind, keyring()) for number, one in enumerate(columns.references)
+        }
         yield pa.RecordBatch.from_pydict(noted)
 
 
 def _wanted(contract: Contract, shares: tuple[Share, ...], columns: KeyColumns) -> set[str]:
     wanted = set(contract.key) | {shares[number].given.subject for number in columns.single}
+    wanted |= {one.field for one in columns.references}
     by = {each.kind_by.field for each in contract.fields if each.name in wanted and each.kind_by is not None}
     return wanted | by
 
@@ -93,6 +104,12 @@ def _failing(stage: Stage, contract: Contract, columns: KeyColumns) -> Iterator[
         subject = quoted(f"subject_{number}")
         doubled = f"SELECT {subject} FROM {keys} WHERE {subject} IS NOT NULL GROUP BY {subject} HAVING count(DISTINCT row_key) > 1"
         yield check.id, _only(stage, f"SELECT DISTINCT row_key FROM {keys} WHERE {subject} IN ({doubled})")
+
+
+    for number, one in enumerate(columns.references):
+        refers = f"k.{quoted(f'reference_{number}')}"
+        missing = f"{refers} IS NOT NULL AND NOT EXISTS (SELECT FROM ({one.existing}) e WHERE e.key = {refers})"
+        yield one.check.id, _only(stage, f"SELECT DISTINCT row_key FROM {keys} k WHERE {missing}")
 
 
 def _only(stage: Stage, sql: str) -> pa.Array:

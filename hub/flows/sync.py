@@ -23,7 +23,7 @@ from hub.errors import HubError, Refused, Rejected
 from hub.flows import batches, gates, reconciliation
 from hub.flows.ahead import ahead
 from hub.flows.code import code_version
-from hub.flows.keypass import KeyColumns, KeyPass, key_pass
+from hub.flows.keypass import KeyColumns, KeyPass, Reference, key_pass
 from hub.flows.keys import keyring
 from hub.flows.locks import job_lock
 from hub.flows.shares import Share, protection_of, shares_of
@@ -32,6 +32,7 @@ from hub.flows.staging import Names, Stage, drop, make_durable, staged
 from hub.flows.stream import Seconds, Stream
 from hub.settings import settings
 from libraries import plan
+from libraries.layout import layout_of
 from libraries.publishing import Merged, merge
 from libraries.statements import scalar
 from libraries.versions import current_version, lock, record_version
@@ -215,7 +216,15 @@ def _staging(run: Run) -> Iterator[Stage]:
 def _key_columns(run: Run) -> KeyColumns:
     single = _single(run.contract, run.shares)
     checks = [check for check in run.checks if check.rule == "duplicate_subject"]
-    return KeyColumns(single=dict(zip(single, checks, strict=True)))
+    references = tuple(_reference(run.declared, check) for check in run.checks if check.rule == "reference")
+    return KeyColumns(single=dict(zip(single, checks, strict=True)), references=references)
+
+
+def _reference(declared: Declarations, check: Check) -> Reference:
+    path = str(check.parameters["entity"])
+    layout, entity = layout_of(declared, path), declared.entity(path)[1]
+    existing = f"SELECT k.key FROM {layout.spine} k JOIN {quoted(layout.library, layout.entity)} v ON v.subject = k.subject"
+    return Reference(check=check, kind=declared.kinds[entity.subject], existing=existing)
 
 
 def _timezone(run: Run) -> str:

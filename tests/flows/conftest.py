@@ -110,6 +110,8 @@ fields:
   - {name: citizen_no, title: {zh: 身份号码, en: Number}, type: string, level: L3, kind: citizen_id, required: true}
   - {name: spouse_no, title: {zh: 配偶号码, en: Spouse}, type: string, level: L4, kind: kinship_citizen_id}
   - {name: married_on, title: {zh: 登记日期, en: Date}, type: date, level: L2}
+rules:
+  - {rule: reference, fields: [citizen_no], severity: warning, parameters: {entity: population.person}}
 contributes:
   - entity: population.marriage
     subject: citizen_no

@@ -191,6 +191,16 @@ def test_a_child_row_follows_its_person(town):
     assert [(row["birth_year"], row["married_on"]) for row in found] == [(1985, "2015-05-20"), (1990, "2015-05-20")]
 
 
+def test_a_reference_to_nobody_is_counted(town):
+    town.fill("police", [ZHANG])
+    town.fill("civil", [("m1", ZHANG[1], LI[1], "2015-05-20"), ("m2", LI[1], ZHANG[1], "2015-05-20")])
+    town.sync("register")
+
+    town.sync("marriages")
+
+    assert town.all("SELECT judged, failing FROM hub.batch_check WHERE rule = 'reference'") == [{"judged": 2, "failing": 1}]
+
+
 def test_a_batch_with_too_many_broken_rows_is_held_until_an_officer_releases_it(town):
     town.fill("police", [ZHANG, BAD_NUMBER, (*BAD_NUMBER[:0], "r8", *BAD_NUMBER[1:])])
     with pytest.raises(Rejected, match="held"):

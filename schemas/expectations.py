@@ -158,7 +158,7 @@ def _register_metric() -> None:
         condition_metric_name = _METRIC
 
         @column_condition_partial(engine=PandasExecutionEngine)  # type: ignore[untyped-decorator]
-        def _pandas(cls, column: "pd.Series[int]", **_: object) -> "pd.Series[bool]":  # noqa: N805 (the decorator makes it a class method)
+        def _pandas(cls, column: "pd.Series[int]", **_: object) -> "pd.Series[bool]":  # noqa: N805 (a class method)
             return column != FAILS
 
 

@@ -8,9 +8,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from schemas.calendar import days_since_1970, legal_days
 from schemas.contract import Field
 from schemas.conversions.texts import Read, as_text, none_of, stored_form, tidy, unread
-from schemas.calendar import days_since_1970, legal_days
 from schemas.fixed_width import Booleans, Fixed, Integers, fixed, flags
 
 INSTANT = pa.timestamp("us", tz="UTC")
@@ -25,7 +25,6 @@ _WRITTEN = rf"^{_DATE}{_TIME}{_OFFSET}$"
 _DAY = 86_400_000_000
 _SECOND = 1_000_000
 _MINUTE = 60_000_000
-_FIRST = np.int32(19_700_101)
 _LAST = pa.scalar(date(9999, 12, 31))
 _SEPARATORS = np.frombuffer(b"-/.", dtype=np.uint8)
 _BETWEEN = np.frombuffer(b" T", dtype=np.uint8)
@@ -125,47 +124,56 @@ def _moments(text: pa.Array) -> _Moments:
     for width, shape in ((8, _compact), (10, _dashed), (19, _timed)):
         written = fixed(text, width)
         if written.fits.any():
-            _put(moments, written.fits, *shape(written))
+            _put(moments, written.fits, shape(written))
     rest = flags(text.is_valid()) & ~moments.known
     if rest.any():
         _read_written(moments, rest, text)
     return moments
 
 
-def _put(moments: _Moments, where: Booleans, ymd: Integers, clock: Microseconds | int, shaped: Booleans) -> None:
-    legal = shaped & legal_days(np.where(shaped, ymd, 0))
-    moments.local[where] = _midnights(ymd, legal) + clock
+class _Written(NamedTuple):
+    """What digits say: year, MMDD, microseconds of the day; meaningless in rows that have not the shape."""
+
+    years: AnyIntegers
+    days: AnyIntegers
+    clock: Microseconds | int
+    shaped: Booleans
+
+
+def _put(moments: _Moments, where: Booleans, written: _Written) -> None:
+    years, days = np.where(written.shaped, written.years, 0), np.where(written.shaped, written.days, 0)
+    legal = written.shaped & legal_days(years, days)
+    midnights = np.where(legal, days_since_1970(years, days), 0).astype(np.int64) * _DAY
+    moments.local[where] = midnights + written.clock
     moments.known[where] = legal
 
 
-def _compact(rows: Fixed) -> tuple[Integers, int, Booleans]:
+def _compact(rows: Fixed) -> _Written:
     _, numeric = rows.digits(0, 8)
-    return rows.number(0, 8), 0, numeric
+    return _Written(rows.number(0, 4), rows.number(4, 8), 0, numeric)
 
 
-def _timed(rows: Fixed) -> tuple[Integers, Microseconds, Booleans]:
-    ymd, _, shaped = _dashed(rows)
+def _timed(rows: Fixed) -> _Written:
+    day = _dashed(rows)
+    shaped = day.shaped.copy()
     shaped &= np.isin(rows.at[10], _BETWEEN) & (rows.at[13] == _COLON) & (rows.at[16] == _COLON)
     for start in (11, 14, 17):
         shaped &= rows.digits(start, start + 2)[1]
     hour, minute, second = (rows.number(start, start + 2) for start in (11, 14, 17))
     shaped &= _on_a_clock(hour, minute, second)
-    return ymd, ((hour * 60 + minute) * 60 + second).astype(np.int64) * _SECOND, shaped
+    clock = ((hour * 60 + minute) * 60 + second).astype(np.int64) * _SECOND
+    return _Written(day.years, day.days, clock, shaped)
 
 
 def _on_a_clock(hour: AnyIntegers, minute: AnyIntegers, second: AnyIntegers) -> Booleans:
     return (hour <= 23) & (minute <= 59) & (second <= 59)  # noqa: PLR2004 (a clock)
 
 
-def _dashed(rows: Fixed) -> tuple[Integers, int, Booleans]:
+def _dashed(rows: Fixed) -> _Written:
     shaped = (rows.at[4] == rows.at[7]) & np.isin(rows.at[4], _SEPARATORS)
     for start, stop in ((0, 4), (5, 7), (8, 10)):
         shaped &= rows.digits(start, stop)[1]
-    return rows.number(0, 4) * 10_000 + rows.number(5, 7) * 100 + rows.number(8, 10), 0, shaped
-
-
-def _midnights(ymd: Integers, legal: Booleans) -> Microseconds:
-    return days_since_1970(np.where(legal, ymd, _FIRST)).astype(np.int64) * _DAY
+    return _Written(rows.number(0, 4), rows.number(5, 7) * 100 + rows.number(8, 10), 0, shaped)
 
 
 def _read_written(moments: _Moments, rest: Booleans, text: pa.Array) -> None:
@@ -173,12 +181,10 @@ def _read_written(moments: _Moments, rest: Booleans, text: pa.Array) -> None:
     parts = pc.extract_regex(text.filter(pa.array(rest)), _WRITTEN)
     found = flags(parts.is_valid())
     year, month, day, hour, minute, second = (_part(parts, name) for name in "ymdHMS")
-    ymd = np.where(found, year * 10_000 + month * 100 + day, 0).astype(np.int32)
-    legal = found & legal_days(ymd) & _on_a_clock(hour, minute, second)
     clock = ((hour * 60 + minute) * 60 + second) * _SECOND + _fraction(parts)
-    moments.local[rest] = _midnights(ymd, legal) + clock
+    _put(moments, rest, _Written(year, month * 100 + day, clock, found & _on_a_clock(hour, minute, second)))
     east, placed = _offsets(parts)
-    moments.east[rest], moments.placed[rest], moments.known[rest] = east, placed & legal, legal
+    moments.east[rest], moments.placed[rest] = east, placed & moments.known[rest]
 
 
 def _part(parts: pa.StructArray, name: str) -> Microseconds:

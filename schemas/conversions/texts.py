@@ -64,8 +64,9 @@ def _may_have_separator(text: pa.Array) -> bool:
 
 
 def _characters(text: pa.Array) -> npt.NDArray[np.uint8]:
-    """Return the buffer that holds the characters of *text* (and perhaps of its neighbours)."""
-    return np.frombuffer(text.buffers()[2] or b"", dtype=np.uint8)
+    """Return the characters of *text*, nulls' leftovers included."""
+    bounds = offsets(text)
+    return np.frombuffer(text.buffers()[2] or b"", dtype=np.uint8)[bounds[0] : bounds[-1]]
 
 
 def _kinds(field: Field) -> set[str]:
@@ -180,7 +181,7 @@ def _may_have_outer_space(text: pa.Array) -> bool:
     data = _characters(text)
     if not len(data):
         return False
-    bounds = offsets(text)
+    bounds = offsets(text) - offsets(text)[0]
     starts, ends = bounds[:-1], bounds[1:]
     firsts = data[np.minimum(starts, len(data) - 1)]
     if _SPACE_LEADS[firsts].any() or (data[ends - 1] <= _SPACE).any():

@@ -7,20 +7,24 @@ The 15-digit form of before 1999 has a two-digit year and no check character.
 """
 
 from datetime import date
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from schemas.contract import Severity
 from schemas.calendar import legal_days
-from schemas.rules.divisions import known_codes
+from schemas.contract import Severity
 from schemas.fixed_width import Booleans, Bytes, Fixed, Integers, fixed, spread, verdict
+from schemas.rules.divisions import known_codes
 from schemas.rules.registry import rule
 
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECKS = np.frombuffer(b"10X98765432", dtype=np.uint8)
 _OLDEST = 150
+_LONG = 18
 _CENTENARIANS = 996
+_FOREIGNERS = 900_000
 _RESIDENCE = (810_000, 820_000, 830_000)
 
 
@@ -39,20 +43,34 @@ def citizen_number(values: pa.Array, *, today: date) -> pa.BooleanArray:
 
 def _long(rows: Fixed, today: date) -> Booleans:
     digits, numeric = rows.digits(0, 17)
-    born = rows.number(6, 14)
     written = np.where(rows.at[17] == ord("x"), np.uint8(ord("X")), rows.at[17])
-    return numeric & (written == check_characters(digits)) & _born_by(born, today, numeric)
+    return numeric & (written == check_characters(digits)) & _born_by(_birth(rows, numeric), today)
 
 
 def _short(rows: Fixed, today: date) -> Booleans:
     _, numeric = rows.digits(0, 15)
-    born = rows.number(6, 12) + 19_000_000
-    return numeric & _born_by(born, today, numeric) & (rows.number(12, 15) < _CENTENARIANS)
+    return numeric & _born_by(_birth(rows, numeric), today) & (rows.number(12, 15) < _CENTENARIANS)
 
 
-def _born_by(born: Integers, today: date, numeric: Booleans) -> Booleans:
-    known = np.where(numeric, born, 0)
-    return legal_days(known) & (known <= _ymd(today))
+class _Birth(NamedTuple):
+    """Year and MMDD of birth, zero where the digits are none, and which of them are days that exist."""
+
+    years: Integers
+    days: Integers
+    legal: Booleans
+
+
+def _birth(rows: Fixed, numeric: Booleans) -> _Birth:
+    """Read the birth in an 18-digit number, or in a 15-digit one, whose years are of the 1900s."""
+    long = rows.at.shape[0] == _LONG
+    years = rows.number(6, 10) if long else rows.number(6, 8) + 1900
+    days = rows.number(10, 14) if long else rows.number(8, 12)
+    years, days = np.where(numeric, years, 0), np.where(numeric, days, 0)
+    return _Birth(years, days, legal_days(years, days))
+
+
+def _born_by(birth: _Birth, today: date) -> Booleans:
+    return birth.legal & (birth.years * 10_000 + birth.days <= _ymd(today))
 
 
 def _ymd(day: date) -> int:
@@ -67,14 +85,15 @@ def check_characters(digits: Bytes) -> Bytes:
     return _CHECKS[total % 11]
 
 
-def births(values: pa.Array) -> tuple[Integers, Booleans]:
-    """Return the YYYYMMDD of birth in each citizen number, and which rows have one that exists."""
-    born = np.zeros(len(values), dtype=np.int32)
-    for width, stop, century in ((18, 14, 0), (15, 12, 19_000_000)):
+def births(values: pa.Array) -> _Birth:
+    """Return year and MMDD of birth in each citizen number, and which rows have one that exists."""
+    birth = _Birth(*(np.zeros(len(values), dtype=of) for of in (np.int32, np.int32, np.bool_)))
+    for width, stop in ((_LONG, 14), (15, 12)):
         rows = fixed(values, width)
         _, numeric = rows.digits(6, stop)
-        born[rows.fits] = np.where(numeric, rows.number(6, stop) + century, 0)
-    return born, legal_days(born)
+        for whole, part in zip(birth, _birth(rows, numeric), strict=True):
+            whole[rows.fits] = part
+    return birth
 
 
 def sequences_odd(values: pa.Array) -> tuple[Booleans, Booleans]:
@@ -94,8 +113,16 @@ def citizen_age_plausible(values: pa.Array, *, today: date) -> pa.BooleanArray:
 
     Ours, no standard's: the example of GB 11643 itself was born in 1880.
     """
-    born, known = births(values)
-    return verdict(values, born > _ymd(today) - (_OLDEST + 1) * 10_000, judged=known)
+    years, days, known = births(values)
+    return verdict(values, years * 10_000 + days > _ymd(today) - (_OLDEST + 1) * 10_000, judged=known)
+
+
+@cache
+def _places_of_birth() -> Booleans:
+    """Return a table over all six-digit numbers: can a citizen number begin with it?"""
+    table = known_codes().copy()
+    table[list(_RESIDENCE)] = True
+    return table
 
 
 @rule("citizen_division_known", zh="身份号码地址码曾经存在", en="The number's division has existed", severity=Severity.WARNING)
@@ -110,6 +137,6 @@ def citizen_division_known(values: pa.Array) -> pa.BooleanArray:
         rows = fixed(values, width)
         _, numeric = rows.digits(0, 6)
         places = np.where(numeric, rows.number(0, 6), 0)
-        holds[rows.fits] = known_codes()[places] | np.isin(places, _RESIDENCE)
-        judged[rows.fits] = numeric & (places < 900_000)
+        holds[rows.fits] = _places_of_birth()[places]
+        judged[rows.fits] = numeric & (places < _FOREIGNERS)
     return verdict(values, holds, judged=judged)

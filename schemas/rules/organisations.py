@@ -46,14 +46,14 @@ def _credit(rows: Fixed) -> Booleans:
     _, placed = rows.digits(2, 8)
     total = _weighted(numbers[:17], _WEIGHTS)
     checked = numbers[17] == (31 - total % 31) % 31
-    return (numbers != _UNKNOWN).all(axis=0) & placed & checked & _inner(rows.at[8:17])
+    return (numbers.max(axis=0) != _UNKNOWN) & placed & checked & _inner(rows.at[8:17])
 
 
 def _inner(code: Bytes) -> Booleans:
     """Check nine characters as an organisation code: eight values and a check (GB 11714-1997 clause 3)."""
     numbers = _ALPHANUMERIC_VALUES[code[:8]]
     checks = _INNER_CHECKS[_weighted(numbers, _INNER_WEIGHTS) % 11]
-    return (numbers != _UNKNOWN).all(axis=0) & (code[8] == checks)
+    return (numbers.max(axis=0) != _UNKNOWN) & (code[8] == checks)
 
 
 def _weighted(numbers: Bytes, weights: tuple[int, ...]) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.contract import Severity
-from schemas.rules.divisions import known_codes, last_years
 from schemas.fixed_width import Booleans, Integers, fixed, verdict
+from schemas.rules.divisions import known_codes, last_years
 from schemas.rules.registry import rule
 
 _WIDTHS = (6, 9, 12)

@@ -5,11 +5,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.calendar import days_since_1970
-from schemas.rules.citizen import births, sequences_odd
 from schemas.fixed_width import flags, verdict
+from schemas.rules.citizen import births, sequences_odd
 from schemas.rules.registry import rule
-
-_ANY_DAY = np.int32(19_700_101)
 
 
 @rule("birth_agrees", zh="出生日期与身份号码一致", en="The birth date agrees with the citizen number")
@@ -18,10 +16,9 @@ def birth_agrees(birth: pa.Array, number: pa.Array) -> pa.BooleanArray:
 
     Not judged where either is missing or the number holds no date.
     """
-    born, known = births(number)
+    years, mmdd, known = births(number)
     days = pc.fill_null(birth.cast(pa.date32()).cast(pa.int32()), 0).to_numpy(zero_copy_only=False)
-    told = days_since_1970(np.where(known, born, _ANY_DAY))
-    return verdict(birth, days == told, judged=known & flags(number.is_valid()))
+    return verdict(birth, days == days_since_1970(years, mmdd), judged=known & flags(number.is_valid()))
 
 
 @rule("sex_agrees", zh="性别与身份号码一致", en="The sex agrees with the citizen number")

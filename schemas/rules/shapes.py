@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.contract import Severity
-from schemas.rules.citizen import citizen_number
 from schemas.fixed_width import fixed, flags, padded, spread, verdict
+from schemas.rules.citizen import citizen_number
 from schemas.rules.registry import rule
 
 _WARNING = Severity.WARNING

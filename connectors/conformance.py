@@ -1,4 +1,4 @@
-# ruff: noqa: S101  a suite of checks asserts
+# ruff: noqa: S101, PT017, D102  a suite of checks asserts, without a test framework, and its names are sentences
 """What every connector is held to; a new one prepares a :class:`Case` and passes.
 
 A test module makes a class of :class:`Conformance` and gives it a fixture ``case``::
@@ -12,6 +12,7 @@ The suite imports no test framework; it needs the runner to pass ``case`` to eac
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from connectors.protocol import Place, Window
@@ -134,7 +135,7 @@ class Conformance:
         with case.open() as session:
             newest = session.newest("updated")
             bounds = [None, "2026-01-01 08:00:02", "2026-01-01 08:00:03", newest]
-            windows = [Window(cursor="updated", after=after, until=until) for after, until in zip(bounds, bounds[1:], strict=False)]
+            windows = [Window(cursor="updated", after=after, until=until) for after, until in pairwise(bounds)]
             assert [_ids(session, window) for window in windows] == [[1, 2, 3], [4], [5, 6]]
 
     def test_the_newest_cursor_value_is_found(self, case: Case) -> None:
@@ -203,14 +204,14 @@ class Conformance:
         raised(Unavailable, lambda: _entered(replace(case, source=case.down)))
 
     def test_errors_quote_no_value(self, case: Case) -> None:
-        secret = "110105194912310021"  # made up
+        number = "110105194912310021"  # made up
         with case.open() as session:
-            window = Window(cursor="id", after=f"x{secret}")
+            window = Window(cursor="id", after=f"x{number}")
             try:
                 read(session, window=window)
             except HubError as error:
                 assert isinstance(error, Mistake | Rejected)
-                assert secret not in f"{error} {error.__cause__}"
+                assert number not in f"{error} {error.__cause__}"
 
 
 def _entered(case: Case) -> None:

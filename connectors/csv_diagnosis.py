@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from connectors.files import SourceFile
     from hub.errors import Rejected
 
-LONGEST = 4 << 20
+# Of one record; Arrow reads up to 32 blocks of this size ahead, so it bounds memory too.
+LONGEST = 1 << 20
 # Python's default of 128 KiB would report a long field of a sound file as broken.
 csv.field_size_limit(max(csv.field_size_limit(), LONGEST))
 
@@ -42,24 +43,22 @@ def diagnosis(file: SourceFile, encoding: str, expected: int | None) -> Rejected
         quoting = f"the record that begins in line {begins} is longer than {LONGEST >> 20} MiB"
     except csv.Error:
         quoting = f"a quoted field in the record that begins in line {begins} is not closed, or goes on after its closing quote"
-    return _verdict(file, encoding, undecodable, ragged, quoting, f"{expected} columns in the header, {_range(counts)} in the record")
-
-
-def _verdict(file: SourceFile, encoding: str, undecodable: Lines, ragged: Lines, quoting: str | None, counts: str) -> Rejected | None:
     if undecodable.total:
-        other = "gb18030" if encoding == "utf-8" else "utf-8"
-        return failures.broken(
-            file.source, file.place, f"{undecodable} cannot be read as {encoding}", f"if the file is in another encoding, declare it (`encoding: {other}`); else have the department save it as UTF-8"
-        )
+        return _undecodable(file, encoding, undecodable)
     if quoting:
-        return failures.broken(
-            file.source, file.place, quoting, "have the department supply it anew: a field with a quote is put in quotes and the quote doubled (RFC 4180)"
-        )
+        remedy = "have the department supply it anew: a field with a quote is put in quotes and the quote doubled (RFC 4180)"
+        return failures.broken(file.source, file.place, quoting, remedy)
     if ragged.total:
-        return failures.broken(
-            file.source, file.place, f"{ragged.total} records have another number of columns than the header ({counts}): {ragged}", "have the department mend those lines: a field that holds the delimiter is put in quotes"
-        )
+        counted = f"{expected} columns in the header, {_range(counts)} in the record"
+        what = f"{ragged.total} records have another number of columns than the header ({counted}): {ragged}"
+        return failures.broken(file.source, file.place, what, "have the department mend those lines: a field that holds the delimiter is put in quotes")
     return None
+
+
+def _undecodable(file: SourceFile, encoding: str, lines: Lines) -> Rejected:
+    other = "gb18030" if encoding == "utf-8" else "utf-8"
+    remedy = f"if the file is in another encoding, declare it (`encoding: {other}`); else have the department save it as UTF-8"
+    return failures.broken(file.source, file.place, f"{lines} cannot be read as {encoding}", remedy)
 
 
 def _range(counts: set[int]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
@@ -20,14 +20,13 @@ from connectors.registry import connector
 from connectors.windows import Newest, within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from connectors.files import SourceFile
     from connectors.protocol import Connector, Place
     from hub.errors import Rejected
     from schemas.source import Source
 
-BLOCK_BYTES = LONGEST  # memory is bounded by a few blocks; no record may be longer than one
 
 
 @connector("csv")
@@ -106,7 +105,7 @@ class CsvSession(Session):
         text = Decoded(self._file.bytes_from_start(), self._encoding, watch)
         ragged = 0
 
-        def remember(row: arrow_csv.InvalidRow) -> str:
+        def remember(row: arrow_csv.InvalidRow) -> Literal["skip", "error"]:
             nonlocal ragged
             del row  # its text is data; where it stands is found by the diagnosis
             ragged += 1
@@ -124,13 +123,13 @@ class CsvSession(Session):
         if watch.suspicious and (found := diagnosis(self._file, self._encoding, len(self._header))):
             raise found
 
-    def _reader(self, text: Decoded, names: list[str], ragged: object) -> arrow_csv.CSVStreamingReader:
+    def _reader(self, text: Decoded, names: list[str], ragged: Callable[[arrow_csv.InvalidRow], Literal["skip", "error"]]) -> arrow_csv.CSVStreamingReader:
         # By position: a header may hold a line break, and names of columns that nobody reads may repeat.
         positions = {name: f"c{at}" for at, name in enumerate(self._header)}
         return arrow_csv.open_csv(
-            pa.PythonFile(text, "r"),
+            pa.PythonFile(text, "r"),  # type: ignore[arg-type]  # an Arrow file will do
             read_options=arrow_csv.ReadOptions(
-                use_threads=False, block_size=BLOCK_BYTES, column_names=[f"c{at}" for at in range(len(self._header))], skip_rows_after_names=self._records_before_rows
+                use_threads=False, block_size=LONGEST, column_names=[f"c{at}" for at in range(len(self._header))], skip_rows_after_names=self._records_before_rows
             ),
             parse_options=arrow_csv.ParseOptions(delimiter=self._source.delimiter, newlines_in_values=True, invalid_row_handler=ragged),
             convert_options=arrow_csv.ConvertOptions(
@@ -144,7 +143,7 @@ class CsvSession(Session):
 
     def _known(self, wanted: Sequence[str | None]) -> None:
         sql.checked(self._source, self._place, self.columns(), wanted)
-        if twice := [name for name in wanted if self._header.count(name or "") > 1]:
+        if twice := [name for name in wanted if name and self._header.count(name) > 1]:
             raise failures.column_named_twice(self._source, self._place, twice * 2)
 
     def _first_record(self) -> list[str]:

@@ -131,9 +131,9 @@ class ExcelSession(Session):
     def _rows(self) -> Iterator[Row]:
         """Yield the rows that are not blank with their numbers."""
         try:
-            for number, cells in enumerate(self._sheet.iter_rows(), 1):
+            for number, cells in enumerate(self._sheet.iter_rows(), 1):  # type: ignore[misc]  # borrowed from another class
                 if any(cell.value is not None for cell in cells):
-                    yield number, cells
+                    yield number, cells  # type: ignore[misc]  # they are read-only cells
         except Exception:  # noqa: BLE001  openpyxl raises whatever its XML, zip and number parsers raise, and quotes values
             raise _cut_short(self._file) from None
 

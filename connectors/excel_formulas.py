@@ -22,10 +22,15 @@ PIECE_BYTES = 1 << 20
 _NO_VALUE = re.compile(rb'<c\b(?![^>]*\bt="str")[^>]*?\br="([A-Z]+)(\d+)"[^>]*>\s*<f\b[^>]*?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>')
 
 
+def _part(sheet: ReadOnlyWorksheet) -> str:
+    path: str = sheet._worksheet_path  # type: ignore[attr-defined]  # noqa: SLF001  no public name tells the sheet's part
+    return path.lstrip("/")
+
+
 def uncalculated(file: SourceFile, sheet: ReadOnlyWorksheet) -> dict[str, Lines]:
     """Return the cells of *sheet* with a formula and no value, by column letter."""
     found: dict[str, Lines] = {}
-    with ZipFile(file.bytes_from_start()) as parts, parts.open(sheet._worksheet_path.lstrip("/")) as xml:  # noqa: SLF001  no public name tells the sheet's part
+    with ZipFile(file.bytes_from_start()) as parts, parts.open(_part(sheet)) as xml:
         text = b""
         while piece := xml.read(PIECE_BYTES):
             text += piece

@@ -10,8 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyproj
 import shapely
+from pyproj.exceptions import CRSError
+from pyproj.network import set_network_enabled  # type: ignore[attr-defined]  # exported, though its types do not say so
 
-from connectors import failures, sql
+from connectors import sql
 from connectors.cursors import earlier
 from connectors.decoding import encoding_of
 from connectors.files import opened
@@ -73,7 +75,8 @@ class GeojsonSession(Session):
             names.update(dict.fromkeys(feature.properties))
             self._rows += 1
         self._agrees(collection.crs)
-        self._schema = pa.schema([*(pa.field(name, pa.string()) for name in names if name != GEOMETRY), pa.field(GEOMETRY, pa.binary())])
+        fields: list[pa.Field] = [pa.field(name, pa.string()) for name in names if name != GEOMETRY]
+        self._schema = pa.schema([*fields, pa.field(GEOMETRY, pa.binary())])
 
     def columns(self) -> pa.Schema:
         """Return the properties in the order they first appear, then ``geometry``."""
@@ -116,11 +119,12 @@ class GeojsonSession(Session):
 
     def _geometries(self, features: list[Feature]) -> pa.Array:
         texts = np.array([feature.text if feature.has_geometry else None for feature in features], dtype=object)
+        given = np.array([feature.has_geometry for feature in features])
         shapes = shapely.force_2d(shapely.from_geojson(texts, on_invalid="ignore"))
         placed = shapely.transform(shapes, self._to_stored)
         outside = ~np.isfinite(shapely.bounds(placed)).all(axis=1) & ~shapely.is_empty(placed)
         placed[outside] = None
-        self._notice("unreadable geometry", int((shapely.is_missing(shapes) & (texts != None)).sum()))  # noqa: E711  elementwise
+        self._notice("unreadable geometry", int((shapely.is_missing(shapes) & given).sum()))
         self._notice("geometry outside its reference system", int((outside & ~shapely.is_missing(shapes)).sum()))
         return pa.array(shapely.to_wkb(placed), pa.binary())
 
@@ -135,7 +139,7 @@ class GeojsonSession(Session):
         """Refuse a file that names another reference system (the member ``crs`` of GeoJSON before RFC 7946)."""
         try:
             same = said is None or pyproj.CRS.from_user_input(said).equals(self._crs, ignore_axis_order=True)
-        except pyproj.exceptions.CRSError:
+        except CRSError:
             same = False
         if not same:
             raise Mistake(
@@ -145,12 +149,12 @@ class GeojsonSession(Session):
 
 
 def _declared_crs(source: Source) -> pyproj.CRS:
-    pyproj.network.set_network_enabled(active=False)  # no grid files from the internet
+    set_network_enabled(active=False)  # no grid files from the internet
     problem = "`crs` is missing: coordinates do not say what they mean"
     if source.crs:
         try:
             return pyproj.CRS.from_user_input(source.crs)
-        except pyproj.exceptions.CRSError:
+        except CRSError:
             problem = f"there is no reference system {source.crs!r}"
     raise Mistake(
         f"source {source.source!r}: {problem}", remedy="ask the department, and write e.g. `crs: EPSG:4490` (CGCS2000) or `crs: EPSG:4326` (WGS 84)"

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pyarrow as pa
 import pymysql
+from pymysql.connections import MySQLResult
 from pymysql.constants import CR, ER
 from pymysql.converters import encoders
 from pymysql.cursors import SSCursor
@@ -61,9 +62,11 @@ def open_mysql(source: Source, place: Place, *, password: str | None, order_by: 
 class _Stream(SSCursor):
     """An unbuffered cursor that tells what the DB-API's description leaves out: flags and character set."""
 
+    _result: MySQLResult | None  # pymysql's own; its published types leave it out
+
     @property
     def described(self) -> list[mysql_types.Described]:
-        fields = self._result.fields if self._result is not None else []
+        fields = self._result.fields if self._result is not None else []  # type: ignore[attr-defined]  # its types leave it out
         return [mysql_types.Described(f.name, f.type_code, f.charsetnr, f.flags, f.length, f.scale) for f in fields]
 
     def give_up(self) -> None:
@@ -71,7 +74,7 @@ class _Stream(SSCursor):
         if self._result is not None:
             self._result.unbuffered_active = False
             self._result.connection = None
-        self.connection = None
+        self.connection = None  # type: ignore[assignment]  # as its own close() does
 
 
 class MysqlSession(Session):
@@ -180,7 +183,8 @@ class MysqlSession(Session):
         seconds = self._source.statement_timeout_seconds
         # The server waits this long for a slow reader; the default of 60 s would cut off a pipeline that pauses.
         self._rows(f"SET SESSION net_write_timeout = {seconds}")
-        if "mariadb" in str(self._connection.server_version).lower():
+        version = str(self._connection.get_server_info())  # type: ignore[no-untyped-call]
+        if "mariadb" in version.lower():
             self._rows(f"SET SESSION max_statement_time = {seconds}")
         else:
             self._rows(f"SET SESSION max_execution_time = {seconds * 1000}")

@@ -23,7 +23,7 @@ _INTEGERS = {
     FIELD_TYPE.LONG: (pa.int32(), pa.uint32()),
     FIELD_TYPE.LONGLONG: (pa.int64(), pa.uint64()),
 }
-_TIMES = {
+_TIMES: dict[int, pa.DataType] = {
     FIELD_TYPE.DATE: pa.date32(),
     FIELD_TYPE.NEWDATE: pa.date32(),
     FIELD_TYPE.DATETIME: pa.timestamp("us"),
@@ -92,7 +92,7 @@ def taken(reading: Reading, printed: pa.BinaryArray) -> tuple[pa.Array, Counter[
     return text.cast(reading.type), Counter()
 
 
-def _times(reading: Reading, text: pa.StringArray) -> tuple[pa.Array, Counter[Oddity]]:
+def _times(reading: Reading, text: pa.Array) -> tuple[pa.Array, Counter[Oddity]]:
     kept = pc.if_else(pc.match_substring_regex(text, "^0000|^....-00|^....-..-00"), pa.scalar(None, pa.string()), text)
     try:
         values = kept.cast(pa.timestamp("us"))

@@ -209,9 +209,11 @@ def _address(source: Source, password: str | None) -> str:
 
 def _connected(source: Source, address: str) -> adbc.Connection:
     try:
-        return connect(address, autocommit=True)
+        connection: adbc.Connection = connect(address, autocommit=True)
     except adbc.Error as error:
         full, said = _answers(address), str(error)
+    else:
+        return connection
     if full and not _TOO_MANY.search(said):
         raise failures.turned_away(source)
     raise failures.down(source, "the server has no connection free" if full else "the server does not answer")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -59,14 +59,16 @@ def taken(reading: Reading, array: pa.Array) -> tuple[pa.Array, Counter[Oddity]]
     if pa.types.is_decimal(reading.type):
         return _without(values, pc.match_substring_regex(values, "[a-zA-Z]"), reading, "not a number")
     if pa.types.is_date32(values.type):
-        first, last = (pa.scalar(day, pa.date32()) for day in (_FIRST, _LAST))
-        return _without(values, pc.or_(pc.less(values, first), pc.greater(values, last)), reading, "infinite or BC")
+        return _without(values, _outside(values, _FIRST, _LAST), reading, "infinite or BC")
     if pa.types.is_timestamp(values.type):
         zone = UTC if values.type.tz else None
-        first = pa.scalar(datetime(1, 1, 1, tzinfo=zone), values.type)
-        last = pa.scalar(datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=zone), values.type)
-        return _without(values, pc.or_(pc.less(values, first), pc.greater(values, last)), reading, "infinite or BC")
+        first, last = (datetime.combine(day, clock, zone) for day, clock in ((_FIRST, time.min), (_LAST, time.max)))
+        return _without(values, _outside(values, first, last), reading, "infinite or BC")
     return values.cast(reading.type), Counter()
+
+
+def _outside(values: pa.Array, first: date, last: date) -> pa.Array:
+    return pc.or_(pc.less(values, pa.scalar(first, values.type)), pc.greater(values, pa.scalar(last, values.type)))
 
 
 def _without(values: pa.Array, odd: pa.Array, reading: Reading, what: str) -> tuple[pa.Array, Counter[Oddity]]:

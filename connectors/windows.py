@@ -73,7 +73,8 @@ class Newest:
 
 
 def _filled(values: pa.Array) -> pa.Array:
-    return pc.if_else(pc.match_substring_regex(values, r"^\s*$"), pa.scalar(None, pa.string()), values)
+    blank: pa.Array = pc.if_else(pc.match_substring_regex(values, r"^\s*$"), pa.scalar(None, pa.string()), values)
+    return blank
 
 
 def _all_whole(values: pa.Array) -> bool:

@@ -14,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 from schemas.source import Source
 
 MARIADB = {"host": os.environ.get("HUB_TEST_MARIADB_HOST", "127.0.0.1"), "port": 3306, "user": "root", "password": ""}
-READER_PASSWORD = "p@ss/word:%1"  # what a URL would have to escape  # noqa: S105
+READER_PASSWORD = "p@ss/word:%1"  # what a URL would have to escape
 
 
 def a_source(connector: str, **declared) -> Source:

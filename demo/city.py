@@ -17,7 +17,7 @@ from demo.truth import City, city
 from hub.database import embedded
 from hub.database.passwords import password
 
-VERSION = 3
+VERSION = 5
 SEED = 20_260_901
 
 

@@ -192,7 +192,7 @@ def birth_certificate(city: City) -> Dataset:
             "child_name": people.names[children],
             "sex": np.where(people.women[children], "2", "1"),
             "birth_date": iso(births),
-            "birth_place": city.ground.address_codes[people.addresses[children]],
+            "birth_place": people.prefixes[children],
             "mother_no": people.numbers[people.mother[children]],
             "father_no": people.numbers[people.father[children]],
             "weight_g": draw.normal(3300, 380, count).astype(int).clip(1500, 5000),
@@ -205,6 +205,7 @@ def birth_certificate(city: City) -> Dataset:
     register.spoil("range:weight_g", 6, lambda weights: weights * 10)
     register.spoil("sex_agrees:sex", 3, lambda codes: np.where(codes == "1", "2", "1"))
     register.differ("child_name", 30, lambda names: [f"{name[0]}宝宝" for name in names])
+    register.differ("birth_place", 20, lambda codes: np.where(codes == "330102", "330106", "330102"))
     register.columns["child_no"][register.rows(30)] = None
     return register.dataset()
 
@@ -231,6 +232,7 @@ def death_certificate(city: City) -> Dataset:
         scale=city.scale,
     )
     register.spoil("not_in_future:death_date", 3, lambda _: "2062-01-01")
+    register.differ("death_date", 15, lambda days: [_day_before(day) for day in days])
     register.spoil("citizen_number:citizen_no", 4, with_another_check)
     return register.dataset()
 

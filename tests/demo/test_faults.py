@@ -7,6 +7,7 @@ import pytest
 
 from connectors.protocol import Window
 from demo import city
+from demo.somebody import somebody
 from hub.flows.sources import open_source
 from schemas.conform import conform
 from schemas.contract import Contract, Severity
@@ -56,3 +57,10 @@ def test_a_standing_city_is_left_untouched(summary, hub_database):
 
     assert again == summary
     assert {path: path.stat().st_mtime_ns for path in files} == files
+
+
+def test_somebody_is_known_to_register_registry_and_insurance(summary):
+    number = somebody()
+
+    assert len(number) == 18
+    assert number not in summary.label

@@ -100,12 +100,12 @@ def treatment(declared: Declarations, field: EntityField) -> Treat:
     return chosen or Treat(kind=field.kind or "plain", treatment=Treatment.KEEP)
 
 
-def stored_columns(declared: Declarations, entity: Entity, field: EntityField) -> tuple[StoredColumn, ...]:
-    """Return the columns *field* rests in.
+def stored_columns(declared: Declarations, path: str, entity: Entity, field: EntityField) -> tuple[StoredColumn, ...]:
+    """Return the columns *field* of the entity *path* rests in.
 
     A token has a sealed twin, or it could not be rotated (privacy rule 6);
-    a sealed field of a composed entity has a tag that is equal where two departments say the same of one subject;
-    a geometry has its bounding box.
+    a sealed field of a composed entity that several datasets supply has a tag,
+    equal where two departments say the same of one subject; a geometry has its bounding box.
     """
 
     def column(suffix: str, sql_type: str) -> StoredColumn:
@@ -116,13 +116,18 @@ def stored_columns(declared: Declarations, entity: Entity, field: EntityField) -
             return ()
         case Treatment.TOKEN:
             return column("", "bytea"), column("__sealed", "bytea")
-        case Treatment.SEAL if entity.form is Form.COMPOSED:
+        case Treatment.SEAL if entity.form is Form.COMPOSED and _can_be_disputed(declared, path, field):
             return column("", "bytea"), column("__tag", "bytea")
         case Treatment.SEAL:
             return (column("", "bytea"),)
     if field.type is FieldType.GEOMETRY:
         return column("", "bytea"), *(column(f"__{side}", "double precision") for side in BOX)
     return (column("", SQL_TYPES[field.type]),)
+
+
+def _can_be_disputed(declared: Declarations, path: str, field: EntityField) -> bool:
+    given = [contribution for contract in declared.contributors(path) for contribution in contract.contributes if contribution.entity == path]
+    return sum(field.name in contribution.fields for contribution in given) > 1
 
 
 def key_is_sensitive(contract: Contract) -> bool:
@@ -132,8 +137,8 @@ def key_is_sensitive(contract: Contract) -> bool:
 
 def entity_layout(declared: Declarations, library: Library, entity: Entity) -> EntityLayout:
     """Return the layout of *entity* with the contributions its contracts declare."""
-    columns = {field.name: stored_columns(declared, entity, field) for field in entity.fields}
     path = f"{library.library}.{entity.entity}"
+    columns = {field.name: stored_columns(declared, path, entity, field) for field in entity.fields}
     tables = tuple(
         _table(library, entity, contract, given, columns)
         for contract in declared.contributors(path)

@@ -12,6 +12,7 @@ from hub.errors import HubError, Mistake, Unavailable
 from hub.flows.airflow_environment import ADMINISTRATOR, address
 
 _TIMEOUT = 30
+_BUILDING = 120
 _OPENER = build_opener(ProxyHandler({}))  # never by way of a proxy
 _MINUTES_OF_A_TOKEN = 60
 
@@ -46,6 +47,12 @@ def patch(path: str, body: dict[str, object]) -> dict[str, object]:
 def health() -> dict[str, dict[str, str | None]]:
     """Return the state of each component; no login needed."""
     return cast("dict[str, dict[str, str | None]]", _send(Request(f"{address()}/api/v2/monitor/health")))  # noqa: S310 (http, loopback)
+
+
+def warm_tasks_api() -> None:
+    """Let the API that tasks use build itself, as it does at its first request: seconds that no task should wait."""
+    with _OPENER.open(f"{address()}/execution/health", timeout=_BUILDING):
+        pass
 
 
 def _call(method: str, path: str, body: dict[str, object] | None) -> dict[str, object]:

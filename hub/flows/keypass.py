@@ -55,6 +55,7 @@ class KeyPass:
 
     rows: int
     without_key: int
+    repeated: int
     checksum: KeyChecksum
     failing: dict[str, pa.Array]
 
@@ -73,7 +74,9 @@ def key_pass(
         stage.write(stage.names.keys, present)
         progress("keys", rows)
     stage.analyze([stage.names.keys])
-    return KeyPass(rows=rows, without_key=without_key, checksum=total, failing=dict(_failing(stage, contract, columns)))
+    failing = dict(_failing(stage, contract, columns))
+    repeated = len(failing[f"{contract.key[0]}.unique_key"])
+    return KeyPass(rows=rows, without_key=without_key, repeated=repeated, checksum=total, failing=failing)
 
 
 def _keys(source: Connector, contract: Contract, shares: tuple[Share, ...], columns: KeyColumns, timezone: str) -> Iterator[pa.RecordBatch]:

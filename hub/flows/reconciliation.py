@@ -31,31 +31,46 @@ def unseen(stage: Stage, share: Share, contract: Contract) -> int:
 
 
 def _unexplained(names: Names, share: Share, contract: Contract, rows: str) -> str:
+    return _without_reason(names, contract, rows, f"{_missing(names, share)} AND")
+
+
+def _missing(names: Names, share: Share) -> str:
+    """Select the keys of the source that the library lacks; the query goes on after its last condition."""
+    keys, target = quoted("staging", names.keys), quoted(share.table.library, share.table.name)
+    return f"SELECT k.row_key FROM {keys} k WHERE NOT EXISTS (SELECT FROM {target} x WHERE x.row_key = k.row_key)"
+
+
+def _without_reason(names: Names, contract: Contract, rows: str, missing: str) -> str:
     places = (
-        f"{quoted(share.table.library, share.table.name)} x WHERE x.row_key = k.row_key",
         f"{rows} x WHERE x.row_key = k.row_key",
         f"{quoted('staging', names.absent(0))} x WHERE x.row_key = k.row_key",
         f"hub.quarantine x WHERE x.row_key = k.row_key AND x.dataset = '{contract.dataset}' AND x.closed_by IS NULL",
     )
     known = " AND ".join(f"NOT EXISTS (SELECT FROM {place})" for place in places)
-    return f"SELECT count(*) AS keys FROM {quoted('staging', names.keys)} k WHERE {known}"
+    return f"SELECT count(*) AS keys FROM ({missing} {known}) unexplained"
 
 
-def reconcile(connection: sa.Connection, share: Share, contract: Contract, names: Names, *, source: str, key: Key) -> KeyChecksum:
+def reconcile(
+    connection: sa.Connection, share: Share, contract: Contract, names: Names, *, source: str, repeated: bool, key: Key
+) -> KeyChecksum:
     """Compare source and target after a merge and return the checksum over both sides of the target's account.
 
     The library's keys and the keys left out, added up, must give the source's checksum,
-    and each key left out must be quarantined, superseded or silent. Raise :class:`Rejected` otherwise.
+    and each key left out must be quarantined, superseded or silent. *repeated* says that the source repeats keys.
+    Raise :class:`Rejected` otherwise.
     """
-    total = _checksum(connection, f"SELECT row_key FROM {quoted(share.table.library, share.table.name)}", key)
-    total += _checksum(connection, _left_out(names, share), key)
+    run(connection, f"CREATE TEMP TABLE left_out ON COMMIT DROP AS {_missing(names, share)}")
+    total = _checksum(connection, quoted(share.table.library, share.table.name), key) + _checksum(connection, "left_out", key)
+    if repeated:
+        total += _checksum(connection, f"({_repetitions(names, share)}) again", key)
     if shown(total) != source:
         raise Rejected(
             f"the keys of {contract.dataset} in the library do not add up to the keys read at the source",
             remedy="run the job again; if it happens again, the source changes while it is read: declare allowed hours",
         )
     rows = _rows(connection, names, 0, share)
-    missing = scalar(connection, _unexplained(names, share, contract, rows)) if always_speaks(share, contract) else 0
+    nowhere = _without_reason(names, contract, rows, "SELECT k.row_key FROM left_out k WHERE")
+    missing = scalar(connection, nowhere) if always_speaks(share, contract) else 0
     if missing:
         raise Rejected(f"{missing} rows of {contract.dataset} were read and are nowhere", remedy="run the job again")
     return total
@@ -73,20 +88,19 @@ def shown(total: KeyChecksum) -> str:
     return f"{total.count}:{total.total:032x}"
 
 
-def _left_out(names: Names, share: Share) -> str:
-    """Select the keys of the source that the library lacks, and each repetition of one it has."""
-    counted = f"(SELECT row_key, count(*) AS times FROM {quoted('staging', names.keys)} GROUP BY row_key) k"
+def _repetitions(names: Names, share: Share) -> str:
+    """Select the second and further occurrences, at the source, of keys that the library has."""
+    counted = f"SELECT row_key, count(*) AS times FROM {quoted('staging', names.keys)} GROUP BY row_key HAVING count(*) > 1"
     target = quoted(share.table.library, share.table.name)
-    repeated = "generate_series(CASE WHEN t.row_key IS NULL THEN 1 ELSE 2 END, k.times)"
-    return f"SELECT k.row_key FROM {counted} LEFT JOIN {target} t USING (row_key), {repeated}"
+    return f"SELECT row_key FROM ({counted}) k JOIN {target} USING (row_key), generate_series(2, k.times)"
 
 
 def _checksum(connection: sa.Connection, keys: str, key: Key) -> KeyChecksum:
-    """Return the checksum of the keys that the query *keys* gives, fetched as few large values instead of many small."""
-    groups = scalar(connection, f"SELECT count(*) FROM ({keys}) keys") // KEYS_PER_GROUP + 1
+    """Return the checksum of the keys in the relation *keys*, fetched as few large values instead of many small."""
+    groups = scalar(connection, f"SELECT count(*) FROM {keys}") // KEYS_PER_GROUP + 1
     packed = (
         f"SELECT string_agg(row_key, ''::bytea), string_agg(int4send(octet_length(row_key)), ''::bytea), count(*) "
-        f"FROM ({keys}) keys GROUP BY floor(random() * {groups:d})"
+        f"FROM {keys} GROUP BY floor(random() * {groups:d})"
     )
     total = KeyChecksum()
     for data, lengths, count in connection.execute(sa.text(packed)):

@@ -288,7 +288,7 @@ def _owners(run: Run) -> Iterator[tuple[str, tuple[str, object, int | None]]]:
 def _record_staged(
     run: Run, window: Window, until: str | None, keys: KeyPass, outcome: gates.Outcome, verdict: gates.Gate, seconds: Seconds, snapshot: str | None
 ) -> None:
-    counts = outcome.counts() | {"source_rows": keys.rows, "without_key": keys.without_key}
+    counts = outcome.counts() | {"source_rows": keys.rows, "without_key": keys.without_key, "repeated_keys": keys.repeated}
     with engine(Role.WRITER).begin() as connection:
         reasons = [*verdict.reasons, *gates.deletes(connection, run.contract, staged(Names(batch=run.batch), run.shares, reprotected=False))]
         counts |= {"staged": _staged_rows(connection, run)}
@@ -388,7 +388,7 @@ def _publish(run: Run, batch: batches.Batch) -> Published:
 def _reconcile(connection: sa.Connection, run: Run, batch: batches.Batch, names: Names) -> KeyChecksum:
     share = run.shares[0]
     key = share.protection.checksum_key
-    return reconciliation.reconcile(connection, share, run.contract, names, source=batch.source_checksum or "", key=key)
+    return reconciliation.reconcile(connection, share, run.contract, names, source=batch.source_checksum or "", repeated=bool(batch.counts["repeated_keys"]), key=key)
 
 
 def _is_reprotected(connection: sa.Connection, run: Run) -> bool:

@@ -187,23 +187,28 @@ def _forget() -> None:
         )
 
 
+def settle(home: Path, patch: pytest.MonkeyPatch, *, mode: str = "full") -> Town:
+    """Declare the town in *home*, empty the database, and make the town's library tables."""
+    from libraries.plan import apply
+
+    _write_home(home, mode=mode)
+    patch.setenv("HUB_HOME", str(home))
+    settings.cache_clear()
+    declarations.cache_clear()
+    keys.keyring.cache_clear()
+    keys.ensure_keys()
+    _forget()
+    apply(declarations(), engine("hub_owner"))
+    return Town(home)
+
+
 @pytest.fixture
 def make_town(hub_database: Path, tmp_path: Path) -> Iterator[Callable[..., Town]]:
     """Return a maker of the town, in the given sync mode of its register; the database is empty before and after."""
-    from libraries.plan import apply
-
     with pytest.MonkeyPatch.context() as patch:
 
         def make(*, mode: str = "full") -> Town:
-            _write_home(tmp_path, mode=mode)
-            patch.setenv("HUB_HOME", str(tmp_path))
-            settings.cache_clear()
-            declarations.cache_clear()
-            keys.keyring.cache_clear()
-            keys.ensure_keys()
-            _forget()
-            apply(declarations(), engine("hub_owner"))
-            return Town(tmp_path)
+            return settle(tmp_path, patch, mode=mode)
 
         yield make
     settings.cache_clear()

@@ -116,7 +116,7 @@ GRANT SELECT ON hub.authority, hub.library_view TO hub_writer;
 GRANT SELECT ON hub.batch, hub.batch_check, hub.watermark, hub.library_version, hub.authority, hub.job TO hub_reader, hub_auditor;
 GRANT SELECT ON hub.quarantine TO hub_reader;
 -- The writer may add an audit entry and nothing else: it cannot even read them back (privacy rule 22).
-GRANT INSERT ON audit.entry TO hub_writer;
+GRANT INSERT (event, actor, details) ON audit.entry TO hub_writer;
 GRANT SELECT ON audit.entry TO hub_auditor;
 
 CREATE FUNCTION audit.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -125,6 +125,26 @@ BEGIN
 END $$;
 CREATE TRIGGER entry_is_append_only BEFORE UPDATE OR DELETE ON audit.entry FOR EACH ROW EXECUTE FUNCTION audit.refuse();
 CREATE TRIGGER entry_is_not_emptied BEFORE TRUNCATE ON audit.entry FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse();
+
+-- Whether a table is nothing but columns, constant defaults and indexes over built-in functions. Views, rules, triggers,
+-- policies, checks and functions in an index or a default would run with the rights of whoever owns the table.
+CREATE FUNCTION hub.is_plain(p_table regclass) RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT c.relkind = 'r' AND c.relpersistence = 'p' AND c.relacl IS NULL AND c.reloftype = 0
+    AND NOT (c.relrowsecurity OR c.relforcerowsecurity)
+    AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND (attacl IS NOT NULL OR attgenerated <> '' OR attidentity <> ''))
+    AND NOT EXISTS (SELECT FROM pg_rewrite WHERE ev_class = c.oid)
+    AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid)
+    AND NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid)
+    AND NOT EXISTS (SELECT FROM pg_constraint WHERE c.oid IN (conrelid, confrelid))
+    AND NOT EXISTS (SELECT FROM pg_inherits WHERE c.oid IN (inhrelid, inhparent))
+    -- What PostgreSQL brings itself is pinned and not listed here, so anything listed is somebody's own.
+    AND NOT EXISTS (
+      SELECT FROM pg_depend d WHERE d.refclassid <> 'pg_class'::regclass AND d.deptype <> 'i' AND (
+        (d.classid = 'pg_attrdef'::regclass AND d.objid IN (SELECT oid FROM pg_attrdef WHERE adrelid = c.oid))
+        OR (d.classid = 'pg_class'::regclass AND d.objid IN (SELECT indexrelid FROM pg_index WHERE indrelid = c.oid)))
+    )
+  FROM pg_class c WHERE c.oid = p_table
+$$;
 
 -- The only DDL that a writer can cause: an empty library table is replaced by a staged one of the same columns.
 CREATE FUNCTION hub.adopt(p_library text, p_entity text, p_table text, p_staged text) RETURNS void
@@ -135,10 +155,13 @@ DECLARE
   view_definition text;
 BEGIN
   SELECT definition INTO STRICT view_definition FROM hub.library_view WHERE library = p_library AND entity = p_entity;
-  IF p_table NOT LIKE p_entity || '\_\_%' THEN
+  IF starts_with(p_table, p_entity || '__') IS NOT TRUE THEN
     RAISE EXCEPTION 'table % is not of entity %', p_table, p_entity;
   END IF;
-  EXECUTE format('LOCK TABLE %I.%I IN ACCESS EXCLUSIVE MODE', p_library, p_table);
+  EXECUTE format('LOCK TABLE %I.%I, staging.%I IN ACCESS EXCLUSIVE MODE', p_library, p_table, p_staged);
+  IF NOT hub.is_plain(format('staging.%I', p_staged)::regclass) THEN
+    RAISE EXCEPTION 'staged table % is more than a table', p_staged;
+  END IF;
   EXECUTE format('SELECT EXISTS (SELECT FROM %I.%I)', p_library, p_table) INTO filled;
   IF filled THEN
     RAISE EXCEPTION 'table %.% is not empty', p_library, p_table;
@@ -167,5 +190,5 @@ BEGIN
   EXECUTE format('CREATE OR REPLACE VIEW %I.%I AS %s', p_library, p_entity, view_definition);
   EXECUTE format('DROP TABLE %I.%I', p_library, p_staged);
 END $$;
-REVOKE ALL ON FUNCTION hub.adopt FROM PUBLIC;
+REVOKE ALL ON FUNCTION hub.is_plain, hub.adopt FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION hub.adopt TO hub_writer;

@@ -88,7 +88,10 @@ def write_home(home: Path, contract: str = CONTRACT) -> None:
     url = f"postgresql://{READER}@/{DATABASE}?host=${{HUB_SOCKET}}"
     source = f"source: bench\ndepartment: bench\ntitle: {{zh: 测量, en: Measure}}\nconnector: postgres\nurl: {url}\nsecret: {READER}\n"
     _write(home / "connectors/sources/bench.yaml", source)
-    _write(home / "catalog/departments.yaml", "departments:\n  - {department: bench, title: {zh: 测量, en: Measure}, credit_code: 11100000000013338W}\n")
+    _write(
+        home / "catalog/departments.yaml",
+        "departments:\n  - {department: bench, title: {zh: 测量, en: Measure}, credit_code: 11100000000013338W}\n",
+    )
 
 
 def _closed(field: str) -> str:

@@ -83,7 +83,9 @@ def measure(case: str, work: Callable[[], dict[str, float]]) -> Measured:
         began = time.perf_counter()
         steps = work()
         spent = time.perf_counter() - began
-        return Measured(case=case, seconds=round(spent, 2), steps={name: round(value, 2) for name, value in steps.items()}, peak_mb=round(peak(), 0))
+        return Measured(
+            case=case, seconds=round(spent, 2), steps={name: round(value, 2) for name, value in steps.items()}, peak_mb=round(peak(), 0)
+        )
 
 
 def governed() -> dict[str, float]:
@@ -99,7 +101,9 @@ def cases(rows: int) -> Iterator[Measured]:
     yield measure("floor: plain copy", floor)
     yield measure("first load", governed)
     yield measure("unchanged re-read", governed)
-    people.run_at_source(f"UPDATE people SET address = address || '改' WHERE substr(record_no, 2)::int % 100 = 7 AND record_no < 'P{rows:011d}'")
+    people.run_at_source(
+        f"UPDATE people SET address = address || '改' WHERE substr(record_no, 2)::int % 100 = 7 AND record_no < 'P{rows:011d}'"
+    )
     yield measure("1 % changed", governed)
     yield measure("floor again", floor)
 
@@ -132,7 +136,9 @@ def _forget() -> None:
     from hub.database.engine import engine  # noqa: PLC0415
 
     with engine("hub_owner").begin() as connection:
-        connection.execute(sa.text("TRUNCATE bench.person__bench_people, bench.person__bench_people__history, bench.person__key, hub.watermark"))
+        connection.execute(
+            sa.text("TRUNCATE bench.person__bench_people, bench.person__bench_people__history, bench.person__key, hub.watermark")
+        )
 
 
 def show(found: list[Measured], rows: int, checks: int) -> None:
@@ -160,7 +166,13 @@ def main() -> None:
             embedded.down()
     show(found, rows, checks)
     RESULTS.mkdir(exist_ok=True)
-    about = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": platform.machine(), "cores": os.cpu_count(), "rows": rows, "rules": checks}
+    about = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "rows": rows,
+        "rules": checks,
+    }
     name = "sync.json" if rows == ROWS else f"sync-{rows}.json"
     (RESULTS / name).write_text(json.dumps(about | {"cases": [asdict(one) for one in found]}, indent=2) + "\n", encoding="utf-8")
 

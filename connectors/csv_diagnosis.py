@@ -51,7 +51,9 @@ def diagnosis(file: SourceFile, encoding: str, expected: int | None) -> Rejected
     if ragged.total:
         counted = f"{expected} columns in the header, {_range(counts)} in the record"
         what = f"{ragged.total} records have another number of columns than the header ({counted}): {ragged}"
-        return failures.broken(file.source, file.place, what, "have the department mend those lines: a field that holds the delimiter is put in quotes")
+        return failures.broken(
+            file.source, file.place, what, "have the department mend those lines: a field that holds the delimiter is put in quotes"
+        )
     return None
 
 

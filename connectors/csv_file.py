@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from schemas.source import Source
 
 
-
 @connector("csv")
 @contextmanager
 def open_csv(source: Source, place: Place, *, password: str | None, order_by: Sequence[str] = ()) -> Iterator[Connector]:
@@ -123,13 +122,18 @@ class CsvSession(Session):
         if watch.suspicious and (found := diagnosis(self._file, self._encoding, len(self._header))):
             raise found
 
-    def _reader(self, text: Decoded, names: list[str], ragged: Callable[[arrow_csv.InvalidRow], Literal["skip", "error"]]) -> arrow_csv.CSVStreamingReader:
+    def _reader(
+        self, text: Decoded, names: list[str], ragged: Callable[[arrow_csv.InvalidRow], Literal["skip", "error"]]
+    ) -> arrow_csv.CSVStreamingReader:
         # By position: a header may hold a line break, and names of columns that nobody reads may repeat.
         positions = {name: f"c{at}" for at, name in enumerate(self._header)}
         return arrow_csv.open_csv(
             pa.PythonFile(text, "r"),  # type: ignore[arg-type]  # an Arrow file will do
             read_options=arrow_csv.ReadOptions(
-                use_threads=False, block_size=LONGEST, column_names=[f"c{at}" for at in range(len(self._header))], skip_rows_after_names=self._records_before_rows
+                use_threads=False,
+                block_size=LONGEST,
+                column_names=[f"c{at}" for at in range(len(self._header))],
+                skip_rows_after_names=self._records_before_rows,
             ),
             parse_options=arrow_csv.ParseOptions(delimiter=self._source.delimiter, newlines_in_values=True, invalid_row_handler=ragged),
             convert_options=arrow_csv.ConvertOptions(
@@ -155,9 +159,14 @@ class CsvSession(Session):
                     return record
         except (csv.Error, UnicodeError):
             raise self._broken() from None
-        raise failures.broken(self._source, self._place, "the file has no header", "have the department supply it with its column names in the first line")
+        raise failures.broken(
+            self._source, self._place, "the file has no header", "have the department supply it with its column names in the first line"
+        )
 
     def _broken(self) -> Rejected:
         return diagnosis(self._file, self._encoding, len(self._header) or None) or failures.broken(
-            self._source, self._place, f"the file cannot be read as CSV, or a record is longer than {LONGEST >> 20} MiB", "have the department supply it anew"
+            self._source,
+            self._place,
+            f"the file cannot be read as CSV, or a record is longer than {LONGEST >> 20} MiB",
+            "have the department supply it anew",
         )

@@ -76,7 +76,12 @@ class ExcelSession(Session):
         while self._header and not self._header[-1]:
             self._header.pop()
         if not self._header:
-            raise failures.broken(self._source, self._place, f"sheet {self._sheet.title!r} is empty", "have the department supply it with its column names in the first row")
+            raise failures.broken(
+                self._source,
+                self._place,
+                f"sheet {self._sheet.title!r} is empty",
+                "have the department supply it with its column names in the first row",
+            )
         self._uncalculated = uncalculated(self._file, self._sheet)
 
     def columns(self) -> pa.Schema:
@@ -125,7 +130,10 @@ class ExcelSession(Session):
         for name in filter(None, wanted):
             if cells := self._uncalculated.get(get_column_letter(self._header.index(name) + 1)):
                 raise failures.broken(
-                    self._source, self._place, f"column {name!r} holds {cells.total} formulas whose value was never calculated, in {cells}", "have the department open the workbook in its spreadsheet program and save it"
+                    self._source,
+                    self._place,
+                    f"column {name!r} holds {cells.total} formulas whose value was never calculated, in {cells}",
+                    "have the department open the workbook in its spreadsheet program and save it",
                 )
 
     def _rows(self) -> Iterator[Row]:
@@ -173,7 +181,12 @@ class ExcelSession(Session):
 def _workbook(file: SourceFile) -> Workbook:
     raw = file.bytes_from_start()
     if raw.peek(8)[:8] == _OLD_OR_LOCKED:
-        raise failures.broken(file.source, file.place, "the file is an old .xls workbook or protected by a password", "have the department save it as .xlsx without a password")
+        raise failures.broken(
+            file.source,
+            file.place,
+            "the file is an old .xls workbook or protected by a password",
+            "have the department save it as .xlsx without a password",
+        )
     try:
         with ZipFile(raw) as parts:
             shared = sum(part.file_size for part in parts.infolist() if part.filename.lower().endswith("sharedstrings.xml"))
@@ -183,11 +196,18 @@ def _workbook(file: SourceFile) -> Workbook:
         raise _cut_short(file) from None
     except Exception:  # noqa: BLE001  openpyxl raises whatever its XML, zip and number parsers raise, and quotes values
         raise _cut_short(file) from None
-    raise failures.broken(file.source, file.place, f"the workbook's text is over {SHARED_TEXT_BYTES >> 20} MiB", "have the department supply it as CSV")
+    raise failures.broken(
+        file.source, file.place, f"the workbook's text is over {SHARED_TEXT_BYTES >> 20} MiB", "have the department supply it as CSV"
+    )
 
 
 def _cut_short(file: SourceFile) -> Rejected:
-    return failures.broken(file.source, file.place, "the file is not a whole .xlsx workbook: cut short, damaged or of another kind", "have the department supply it anew as .xlsx")
+    return failures.broken(
+        file.source,
+        file.place,
+        "the file is not a whole .xlsx workbook: cut short, damaged or of another kind",
+        "have the department supply it anew as .xlsx",
+    )
 
 
 def _sheet(file: SourceFile, workbook: Workbook) -> ReadOnlyWorksheet:
@@ -195,7 +215,10 @@ def _sheet(file: SourceFile, workbook: Workbook) -> ReadOnlyWorksheet:
     wanted = file.place.sheet or (next(iter(sheets)) if len(sheets) == 1 else None)
     if wanted not in sheets:
         problem = f"there is no sheet {wanted!r}" if wanted else "the workbook has several sheets and the contract names none"
-        raise Mistake(f"source {file.source.source!r}, {file.place}: {problem}", remedy=f"write `sheet:` in the contract, one of: {failures.listed(sheets)}")
+        raise Mistake(
+            f"source {file.source.source!r}, {file.place}: {problem}",
+            remedy=f"write `sheet:` in the contract, one of: {failures.listed(sheets)}",
+        )
     sheet = sheets[wanted]
     sheet.reset_dimensions()  # what a file says of its own size is often wrong
     return sheet

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 PIECE_BYTES = 1 << 20
 # In a cell `c` the formula `f` comes before the value `v` (ECMA-376 part 1, 18.3.1.4); here the cell ends without one,
 # or with an empty one that is not the empty text of a formula for text (`t="str"`).
-_NO_VALUE = re.compile(rb'<c\b(?![^>]*\bt="str")[^>]*?\br="([A-Z]+)(\d+)"[^>]*>\s*<f\b[^>]*?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>')
+_NO_VALUE = re.compile(
+    rb'<c\b(?![^>]*\bt="str")[^>]*?\br="([A-Z]+)(\d+)"[^>]*>\s*<f\b[^>]*?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>'
+)
 
 
 def _part(sheet: ReadOnlyWorksheet) -> str:

@@ -58,7 +58,10 @@ class SourceFile:
         now = os.fstat(self.descriptor)
         if (now.st_size, now.st_mtime_ns) != (self.size, self.changed_ns):
             raise failures.broken(
-                self.source, self.place, "the file changed while it was read", "run again when the department has finished writing it; better, have it written under another name and renamed"
+                self.source,
+                self.place,
+                "the file changed while it was read",
+                "run again when the department has finished writing it; better, have it written under another name and renamed",
             )
 
 
@@ -94,9 +97,13 @@ def opened(source: Source, place: Place) -> Iterator[SourceFile]:
     try:
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
-            raise Mistake(f"source {source.source!r}: {path} is not a file", remedy="name a file in the contract's `file`, or in the source's `path`")
+            raise Mistake(
+                f"source {source.source!r}: {path} is not a file", remedy="name a file in the contract's `file`, or in the source's `path`"
+            )
         if state.st_size == 0:
-            raise failures.broken(source, place, "the file is empty", "have the department supply it anew; a file without records still has its header")
+            raise failures.broken(
+                source, place, "the file is empty", "have the department supply it anew; a file without records still has its header"
+            )
         file = SourceFile(source, place, descriptor, state.st_size, state.st_mtime_ns)
         yield file
         file.unchanged()
@@ -120,7 +127,8 @@ def _descriptor(source: Source, place: Place, path: Path) -> int:
         raise not_there(source, path) from None
     except PermissionError:
         raise Mistake(
-            f"source {source.source!r}, {place}: the hub may not read {path}", remedy="give the user that runs the hub the right to read the file"
+            f"source {source.source!r}, {place}: the hub may not read {path}",
+            remedy="give the user that runs the hub the right to read the file",
         ) from None
     except OSError as error:
         raise failures.down(source, f"file {path} cannot be opened ({os.strerror(error.errno or 0)})") from None

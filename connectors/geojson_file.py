@@ -157,5 +157,6 @@ def _declared_crs(source: Source) -> pyproj.CRS:
         except CRSError:
             problem = f"there is no reference system {source.crs!r}"
     raise Mistake(
-        f"source {source.source!r}: {problem}", remedy="ask the department, and write e.g. `crs: EPSG:4490` (CGCS2000) or `crs: EPSG:4326` (WGS 84)"
+        f"source {source.source!r}: {problem}",
+        remedy="ask the department, and write e.g. `crs: EPSG:4490` (CGCS2000) or `crs: EPSG:4326` (WGS 84)",
     )

@@ -49,7 +49,10 @@ class Collection:
         try:
             yield from self._members()
         except UnicodeError:
-            self._reject("text in another encoding than declared", "declare the file's encoding (`encoding: gb18030`), or have the department save it as UTF-8")
+            self._reject(
+                "text in another encoding than declared",
+                "declare the file's encoding (`encoding: gb18030`), or have the department save it as UTF-8",
+            )
         except (_BrokenError, RecursionError) as error:
             what = str(error) if isinstance(error, _BrokenError) else "a value nested too deep"
             self._reject(what, "have the department supply the file anew: it is cut short, or no GeoJSON feature collection")

@@ -168,7 +168,9 @@ class MysqlSession(Session):
         kind = self._readings[window.cursor or ""].type
         if pa.types.is_integer(kind) or pa.types.is_decimal(kind) or pa.types.is_floating(kind):
             if not _NUMBER.fullmatch(bound or ""):
-                raise Mistake(f"source {self._source.source!r}: the cursor is a number, the bound is not", remedy="run the job in full once")
+                raise Mistake(
+                    f"source {self._source.source!r}: the cursor is a number, the bound is not", remedy="run the job in full once"
+                )
             return bound or ""
         return str(self._connection.escape(bound or ""))
 

@@ -34,9 +34,7 @@ BUILT_IN = {
 class Opener(Protocol):
     """Opens a session; the session ends, and its connection or file is closed, with the context."""
 
-    def __call__(
-        self, source: Source, place: Place, *, password: str | None, order_by: Sequence[str]
-    ) -> AbstractContextManager[Connector]:
+    def __call__(self, source: Source, place: Place, *, password: str | None, order_by: Sequence[str]) -> AbstractContextManager[Connector]:
         """Open *place* at *source*."""
 
 

@@ -138,7 +138,9 @@ class SqliteSession(Session):
 
     def _described(self) -> pa.Schema:
         if self._place.table and not self._table_exists():
-            rows = self._connection.execute("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY 1")
+            rows = self._connection.execute(
+                "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY 1"
+            )
             raise failures.no_such_table(self._source, self._place, [row[0] for row in rows])
         described = self._connection.execute(f"SELECT * FROM {self._relation} LIMIT 0").description
         names = [entry[0] for entry in described]
@@ -193,7 +195,9 @@ def _failure(source: Source, place: Place, code: str) -> HubError:
     if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL")):
         return failures.down(source, f"the database file is locked or cannot be opened ({code})")
     if code.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-        return failures.broken(source, place, "the file is no SQLite database, or a damaged or encrypted one", "have the department supply it anew")
+        return failures.broken(
+            source, place, "the file is no SQLite database, or a damaged or encrypted one", "have the department supply it anew"
+        )
     if code.startswith(("SQLITE_AUTH", "SQLITE_PERM")):
         return failures.not_permitted(source, place)
     return failures.query_refused(source, place, code or "without a code")

@@ -31,7 +31,9 @@ def as_text(values: Sequence[object], column: str = "") -> tuple[pa.StringArray,
 def as_binary(values: Sequence[object], column: str = "") -> tuple[pa.BinaryArray, Counter[Oddity]]:
     """Return *values* as bytes; what is not bytes is taken as the UTF-8 of its text."""
     del column
-    return pa.array([value if value is None or isinstance(value, bytes) else (written_out(value) or "").encode() for value in values], pa.binary()), Counter()
+    return pa.array(
+        [value if value is None or isinstance(value, bytes) else (written_out(value) or "").encode() for value in values], pa.binary()
+    ), Counter()
 
 
 def written_out(value: object) -> str | None:

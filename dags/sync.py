@@ -12,6 +12,7 @@ from dags.failures import told_to_airflow
 from hub.settings import settings
 from schemas.manifest import Job, jobs
 
+
 def _dag(job: Job) -> DAG:
     dag = DAG(
         f"sync__{job.dataset}",

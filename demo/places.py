@@ -19,15 +19,21 @@ _WEST, _SOUTH, _CELL = 118.9, 29.5, 0.22
 def districts() -> tuple[Division, ...]:
     """Return the city's districts and counties of today."""
     return tuple(
-        period for period in divisions() if period.code.startswith(CITY[:4]) and period.until is None and period.code[4:] not in ("00", "01", "20")
+        period
+        for period in divisions()
+        if period.code.startswith(CITY[:4]) and period.until is None and period.code[4:] not in ("00", "01", "20")
     )
 
 
 def prefixes(draw: np.random.Generator, homes: Texts) -> Texts:
     """Return the division of first registration of people who live in *homes*: abolished ones included."""
     count = len(homes)
-    local = [period.code for period in divisions() if period.code.startswith(CITY[:4]) and period.until and period.code[4:] not in ("01", "20")]
-    country = [period.code for period in divisions() if period.code[4:] not in ("00", "01", "20") and period.code[:2] not in ("71", "81", "82")]
+    local = [
+        period.code for period in divisions() if period.code.startswith(CITY[:4]) and period.until and period.code[4:] not in ("01", "20")
+    ]
+    country = [
+        period.code for period in divisions() if period.code[4:] not in ("00", "01", "20") and period.code[:2] not in ("71", "81", "82")
+    ]
     chance = draw.random(count)
     return np.where(chance < 0.65, homes, np.where(chance < 0.85, draw.choice(local, count), draw.choice(country, count)))
 
@@ -99,16 +105,18 @@ def division_table() -> pa.Table:
     seen: Counter[str] = Counter()
     current = {period.name: period.code for period in all_periods if period.until is None}
     codes = {period.code for period in all_periods}
-    return pa.table({
-        "条目号": [f"{period.code}-{_nth(period, seen)}" for period in all_periods],
-        "区划代码": [period.code for period in all_periods],
-        "区划名称": [period.name for period in all_periods],
-        "级别": [str(_level(period.code)) for period in all_periods],
-        "上级代码": [_parent(period.code, codes) for period in all_periods],
-        "启用日期": [f"{period.since}-01-01" if period.since else None for period in all_periods],
-        "停用日期": [f"{period.until}-12-31" if period.until else None for period in all_periods],
-        "继任代码": [_successor(period, current) for period in all_periods],
-    })
+    return pa.table(
+        {
+            "条目号": [f"{period.code}-{_nth(period, seen)}" for period in all_periods],
+            "区划代码": [period.code for period in all_periods],
+            "区划名称": [period.name for period in all_periods],
+            "级别": [str(_level(period.code)) for period in all_periods],
+            "上级代码": [_parent(period.code, codes) for period in all_periods],
+            "启用日期": [f"{period.since}-01-01" if period.since else None for period in all_periods],
+            "停用日期": [f"{period.until}-12-31" if period.until else None for period in all_periods],
+            "继任代码": [_successor(period, current) for period in all_periods],
+        }
+    )
 
 
 def _nth(period: Division, seen: Counter[str]) -> int:

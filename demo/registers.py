@@ -70,7 +70,9 @@ ORIGINS: Mapping[str, Origin] = {
         write=organisation_registers.social_organisation_register,
         system=System(form="excel", file="civil_affairs/social_organisations.xlsx", table="台账"),
     ),
-    "tax_register": Origin(write=organisation_registers.tax_register, system=System(form="csv", file="tax/tax_register.csv", delimiter="|")),
+    "tax_register": Origin(
+        write=organisation_registers.tax_register, system=System(form="csv", file="tax/tax_register.csv", delimiter="|")
+    ),
     "division": Origin(write=place_registers.division, system=System(form="csv", file="civil_affairs/divisions.csv")),
     "division_boundary": Origin(
         write=place_registers.division_boundary, system=System(form="geojson", file="natural_resources/division_boundary.geojson")

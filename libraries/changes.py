@@ -40,7 +40,9 @@ def changes(connection: sa.Connection, layout: EntityLayout, *, after: int, unti
     names += [column.name for column in layout.columns]
     identity = "subject" if layout.form.value == "composed" else "(subject, dataset, row_key)"
     columns = ", ".join(quoted(name) for name in names)
-    touched = " UNION ".join(_touched(table_name, after, until) for table_name in _tables(layout)) or "SELECT NULL::bigint AS subject WHERE false"
+    touched = (
+        " UNION ".join(_touched(table_name, after, until) for table_name in _tables(layout)) or "SELECT NULL::bigint AS subject WHERE false"
+    )
     before = f"SELECT {columns} FROM ({state_at(connection, layout, after)}) b WHERE subject IN (SELECT subject FROM touched)"
     now = f"SELECT {columns} FROM ({state_at(connection, layout, until)}) n WHERE subject IN (SELECT subject FROM touched)"
     return (

@@ -42,7 +42,12 @@ def disputes(connection: sa.Connection, layout: EntityLayout) -> Iterator[Disput
         subjects = connection.execute(sa.text(query.count)).scalar_one()
         if subjects:
             yield Dispute(
-                library=layout.library, entity=layout.entity, field=query.field, stands=query.stands, differs=query.differs, subjects=subjects
+                library=layout.library,
+                entity=layout.entity,
+                field=query.field,
+                stands=query.stands,
+                differs=query.differs,
+                subjects=subjects,
             )
 
 
@@ -102,7 +107,9 @@ def unanchored(connection: sa.Connection, layout: EntityLayout, parent: EntityLa
             yield Unanchored(library=layout.library, entity=layout.entity, dataset=table.dataset, rows=rows)
 
 
-def unanchored_keys(connection: sa.Connection, layout: EntityLayout, parent: EntityLayout | None, dataset: str, *, limit: int) -> tuple[bytes, ...]:
+def unanchored_keys(
+    connection: sa.Connection, layout: EntityLayout, parent: EntityLayout | None, dataset: str, *, limit: int
+) -> tuple[bytes, ...]:
     """Return the row keys of the first unanchored rows of *dataset*."""
     table = layout.table(dataset)
     query = (

@@ -44,9 +44,15 @@ def origins(connection: sa.Connection, layout: EntityLayout, subject: int) -> tu
             batch, contract_version, at = made[row["since"]]
             found.append(
                 Origin(
-                    field=field, value=row[field], dataset=dataset, stands=place == 0,
+                    field=field,
+                    value=row[field],
+                    dataset=dataset,
+                    stands=place == 0,
                     differs=compared[place] is not None and compared[0] is not None and compared[place] != compared[0],
-                    version=row["since"], batch=batch, contract_version=contract_version, at=at,
+                    version=row["since"],
+                    batch=batch,
+                    contract_version=contract_version,
+                    at=at,
                 )  # fmt: skip
             )
     return tuple(found)

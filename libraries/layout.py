@@ -126,7 +126,9 @@ def stored_columns(declared: Declarations, path: str, entity: Entity, field: Ent
 
 
 def _can_be_disputed(declared: Declarations, path: str, field: EntityField) -> bool:
-    given = [contribution for contract in declared.contributors(path) for contribution in contract.contributes if contribution.entity == path]
+    given = [
+        contribution for contract in declared.contributors(path) for contribution in contract.contributes if contribution.entity == path
+    ]
     return sum(field.name in contribution.fields for contribution in given) > 1
 
 

@@ -139,11 +139,17 @@ def _entity_steps(layout: EntityLayout, found: _Found) -> Iterator[Step]:
             sql=f"CREATE SCHEMA IF NOT EXISTS {name}; GRANT USAGE ON SCHEMA {name} TO hub_writer, hub_reader, hub_auditor",
         )
     if layout.parent is None:
-        yield from _table_steps(layout.library, f"{layout.entity}__key", SPINE, SPINE_INDEXES, found, writer="SELECT, INSERT, DELETE, UPDATE (current)")
+        yield from _table_steps(
+            layout.library, f"{layout.entity}__key", SPINE, SPINE_INDEXES, found, writer="SELECT, INSERT, DELETE, UPDATE (current)"
+        )
     for table in layout.tables:
-        yield from _table_steps(layout.library, table.name, table.stored, tuple(index_definitions(table)), found, writer="SELECT, INSERT, DELETE")
+        yield from _table_steps(
+            layout.library, table.name, table.stored, tuple(index_definitions(table)), found, writer="SELECT, INSERT, DELETE"
+        )
         history = (*table.stored, ("until", "integer"))
-        yield from _table_steps(layout.library, table.history, history, ("btree (row_key)", "btree (subject)"), found, writer="SELECT, INSERT, DELETE")
+        yield from _table_steps(
+            layout.library, table.history, history, ("btree (row_key)", "btree (subject)"), found, writer="SELECT, INSERT, DELETE"
+        )
     yield from _view_steps(layout, found)
 
 
@@ -158,7 +164,11 @@ def _table_steps(
         yield Step(library=library, purpose=f"create table {library}.{name}", sql=f"CREATE TABLE {qualified} ({body}); {grants}")
     for column, kind in columns if have is not None else ():
         if column not in have:
-            yield Step(library=library, purpose=f"add column {library}.{name}.{column}", sql=f"ALTER TABLE {qualified} ADD COLUMN {quoted(column)} {kind}")
+            yield Step(
+                library=library,
+                purpose=f"add column {library}.{name}.{column}",
+                sql=f"ALTER TABLE {qualified} ADD COLUMN {quoted(column)} {kind}",
+            )
         elif have[column] != kind:
             raise Mistake(
                 f"column {library}.{name}.{column} is {have[column]} in the database, the declaration makes it {kind}",

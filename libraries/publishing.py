@@ -190,7 +190,10 @@ def _follow_corrections(connection: sa.Connection, staged: Staged, version: int)
         f"WHERE k.key <> p.key AND NOT EXISTS (SELECT FROM {spine} x WHERE x.key = p.key)",
     )
     run(connection, f"UPDATE {spine} k SET current = false FROM corrected c WHERE k.subject = c.subject AND k.current")
-    run(connection, f"INSERT INTO {spine} (subject, key, sealed, current, since) SELECT subject, key, sealed, true, {version:d} FROM corrected")
+    run(
+        connection,
+        f"INSERT INTO {spine} (subject, key, sealed, current, since) SELECT subject, key, sealed, true, {version:d} FROM corrected",
+    )
     run_script(connection, "DROP TABLE corrected")
 
 

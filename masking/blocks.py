@@ -107,9 +107,7 @@ def as_runs(blocks: Blocks) -> NDArray[np.void]:
 
 # MASKS[r] keeps the first r bytes of a block; PADDED[r] sets the bit behind them (SP 800-38B section 6.2).
 _places = np.arange(BLOCK)
-MASKS: Final[NDArray[np.void]] = (
-    np.where(_places < np.arange(BLOCK + 1)[:, None], 0xFF, 0).astype(np.uint8).view(WORD).reshape(-1)
-)
+MASKS: Final[NDArray[np.void]] = np.where(_places < np.arange(BLOCK + 1)[:, None], 0xFF, 0).astype(np.uint8).view(WORD).reshape(-1)
 PADDED: Final[Bytes] = np.where(_places == np.arange(BLOCK + 1)[:, None], 0x80, 0).astype(np.uint8)
 
 

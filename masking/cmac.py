@@ -129,9 +129,7 @@ class Cmac:
         if overlay.doubles:
             endings[short] = self._short_endings.take(kept[short])
         last = as_words(endings) ^ overlay.last(kept, short)
-        tags = rows.unordered(
-            self._chain(rows, zeros(len(rows)), rows.ordered(last), rows.ordered(overlay.before(kept)))
-        )
+        tags = rows.unordered(self._chain(rows, zeros(len(rows)), rows.ordered(last), rows.ordered(overlay.before(kept))))
         empty = rows.lengths == 0
         if empty.any():
             finished = zeros(int(empty.sum()))

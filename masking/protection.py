@@ -126,9 +126,7 @@ class Protection:
     Not to be shared between threads.
     """
 
-    def __init__(
-        self, *, columns: Sequence[Column], row_key: RowKey, subject: Subject, keyring: Keyring, on: date | None = None
-    ) -> None:
+    def __init__(self, *, columns: Sequence[Column], row_key: RowKey, subject: Subject, keyring: Keyring, on: date | None = None) -> None:
         """Derive the keys. *on* is the reference date of age bands."""
         self._columns = tuple(column for column in columns if column.treatment is not Treatment.DROP)
         self._row_key, self._subject, self._on = row_key, subject, on
@@ -248,9 +246,7 @@ class Protection:
         pad, seal_nulls = is_padded(values.type, code=column.code), column.level is Level.L4
         return self._seal(encode(values), rows, place, pad=pad, seal_nulls=seal_nulls)
 
-    def _seal(
-        self, values: pa.Array, rows: BoundRows, place: "_Place", *, pad: bool = False, seal_nulls: bool = False
-    ) -> pa.Array:
+    def _seal(self, values: pa.Array, rows: BoundRows, place: "_Place", *, pad: bool = False, seal_nulls: bool = False) -> pa.Array:
         key = self._seal_keys[place.library]
         head = header(key.suite, key.version, place.library, place.entity, place.field)
         return seal(values, rows, key, head, pad=pad, seal_nulls=seal_nulls).cast(pa.binary())

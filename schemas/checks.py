@@ -52,9 +52,13 @@ def names_exist(declared: Declarations) -> Iterator[Finding]:
     """A contract's source, department and entities, and a source's department, must be declared."""
     for contract, written in _contracts(declared):
         if contract.source not in declared.sources:
-            yield written.finding("source", problem=f"there is no source `{contract.source}`", remedy=f"declare connectors/sources/{contract.source}.yaml")
+            yield written.finding(
+                "source", problem=f"there is no source `{contract.source}`", remedy=f"declare connectors/sources/{contract.source}.yaml"
+            )
         if contract.department not in declared.departments:
-            yield written.finding("department", problem=f"there is no department `{contract.department}`", remedy="add it to catalog/departments.yaml")
+            yield written.finding(
+                "department", problem=f"there is no department `{contract.department}`", remedy="add it to catalog/departments.yaml"
+            )
         for index, given in enumerate(contract.contributes):
             if given.entity not in _entity_paths(declared):
                 yield written.finding(
@@ -80,7 +84,9 @@ def files_stand_where_their_names_say(declared: Declarations) -> Iterator[Findin
     for contract, written in _contracts(declared):
         expected = f"{contract.department}/{contract.dataset}.yaml"
         if not written.file.endswith(expected):
-            yield written.finding("dataset", problem="the file is not named after its dataset", remedy=f"move it to schemas/contracts/{expected}")
+            yield written.finding(
+                "dataset", problem="the file is not named after its dataset", remedy=f"move it to schemas/contracts/{expected}"
+            )
 
 
 def fields_are_named_once(declared: Declarations) -> Iterator[Finding]:
@@ -92,7 +98,13 @@ def fields_are_named_once(declared: Declarations) -> Iterator[Finding]:
         for place, field in enumerate(entity.fields):
             if field.name in RESERVED or "__" in field.name:
                 yield written.finding(
-                    "entities", index, "fields", place, "name", problem=f"`{field.name}` is a name the hub uses itself", remedy="choose another"
+                    "entities",
+                    index,
+                    "fields",
+                    place,
+                    "name",
+                    problem=f"`{field.name}` is a name the hub uses itself",
+                    remedy="choose another",
                 )
 
 
@@ -140,7 +152,9 @@ def kinds_and_codes_exist(declared: Declarations) -> Iterator[Finding]:
         for index, one in enumerate(entity.fields):
             yield from _known_words(declared, one, written, "entities", number, "fields", index)
         if entity.subject not in declared.kinds:
-            yield written.finding("entities", number, "subject", problem=f"there is no kind `{entity.subject}`", remedy="add it to masking/kinds.yaml")
+            yield written.finding(
+                "entities", number, "subject", problem=f"there is no kind `{entity.subject}`", remedy="add it to masking/kinds.yaml"
+            )
 
 
 def _known_words(declared: Declarations, field: Field | EntityField, written: Written, *loc: str | int) -> Iterator[Finding]:
@@ -151,7 +165,9 @@ def _known_words(declared: Declarations, field: Field | EntityField, written: Wr
         if kind not in declared.kinds:
             yield written.finding(*loc, "kind", problem=f"there is no kind `{kind}`", remedy=_one_of(set(declared.kinds)))
     if field.codes and field.codes not in declared.codes:
-        yield written.finding(*loc, "codes", problem=f"there is no code list `{field.codes}`", remedy=f"declare schemas/codes/{field.codes}.yaml")
+        yield written.finding(
+            *loc, "codes", problem=f"there is no code list `{field.codes}`", remedy=f"declare schemas/codes/{field.codes}.yaml"
+        )
 
 
 def sensitive_fields_have_a_kind(declared: Declarations) -> Iterator[Finding]:
@@ -160,13 +176,23 @@ def sensitive_fields_have_a_kind(declared: Declarations) -> Iterator[Finding]:
         for index, field in enumerate(contract.fields):
             if field.level.sensitive and not field.kind and not field.kind_by:
                 yield written.finding(
-                    "fields", index, "level", problem=f"`{field.name}` is {field.level} and has no kind", remedy="add `kind:` (masking/kinds.yaml)"
+                    "fields",
+                    index,
+                    "level",
+                    problem=f"`{field.name}` is {field.level} and has no kind",
+                    remedy="add `kind:` (masking/kinds.yaml)",
                 )
     for _, number, entity, written in _entities(declared):
         for index, one in enumerate(entity.fields):
             if one.level.sensitive and not one.kind:
                 yield written.finding(
-                    "entities", number, "fields", index, "level", problem=f"`{one.name}` is {one.level} and has no kind", remedy="add `kind:`"
+                    "entities",
+                    number,
+                    "fields",
+                    index,
+                    "level",
+                    problem=f"`{one.name}` is {one.level} and has no kind",
+                    remedy="add `kind:`",
                 )
 
 
@@ -243,7 +269,9 @@ def an_entity_is_fed_once_by_a_contract(declared: Declarations) -> Iterator[Find
     for contract, written in _contracts(declared):
         for path, count in Counter(given.entity for given in contract.contributes).items():
             if count > 1:
-                yield written.finding("contributes", problem=f"`{path}` is contributed to {count} times", remedy="keep one contribution per entity")
+                yield written.finding(
+                    "contributes", problem=f"`{path}` is contributed to {count} times", remedy="keep one contribution per entity"
+                )
 
 
 def table_names_fit(declared: Declarations) -> Iterator[Finding]:
@@ -267,7 +295,11 @@ def one_authority_per_rank(declared: Declarations) -> Iterator[Finding]:
             for rank, count in Counter(ranks).items():
                 if count > 1:
                     yield written.finding(
-                        "entities", number, *loc, problem=f"{count} authorities of rank {rank}", remedy="give each its own rank: 1 speaks first"
+                        "entities",
+                        number,
+                        *loc,
+                        problem=f"{count} authorities of rank {rank}",
+                        remedy="give each its own rank: 1 speaks first",
                     )
 
 
@@ -282,7 +314,9 @@ def composed_entities_are_whole(declared: Declarations) -> Iterator[Finding]:
             continue
         feeding = {contract.dataset: contract for contract in declared.contributors(path)}
         if feeding and not set(entity.exists_by) & set(feeding):
-            yield written.finding(*loc, "exists_by", problem=f"no dataset that feeds {path} makes a subject exist", remedy=_one_of(set(feeding)))
+            yield written.finding(
+                *loc, "exists_by", problem=f"no dataset that feeds {path} makes a subject exist", remedy=_one_of(set(feeding))
+            )
         for index, field in enumerate(entity.fields):
             yield from _has_a_voice(feeding, path, entity, field, written, *loc, "fields", index)
 
@@ -306,22 +340,37 @@ def parents_and_owners_exist(declared: Declarations) -> Iterator[Finding]:
         siblings = {each.entity: each for each in library.entities}
         if entity.parent is not None and (entity.parent not in siblings or siblings[entity.parent].parent is not None):
             yield written.finding(
-                "entities", number, "parent", problem=f"`{entity.parent}` is not an entity that can have children", remedy=_one_of(set(siblings))
+                "entities",
+                number,
+                "parent",
+                problem=f"`{entity.parent}` is not an entity that can have children",
+                remedy=_one_of(set(siblings)),
             )
         if entity.owner is not None and entity.owner.field not in {field.name for field in entity.fields}:
-            yield written.finding("entities", number, "owner", "field", problem=f"there is no field `{entity.owner.field}`", remedy="name a field of the entity")
+            yield written.finding(
+                "entities",
+                number,
+                "owner",
+                "field",
+                problem=f"there is no field `{entity.owner.field}`",
+                remedy="name a field of the entity",
+            )
 
 
 def treatments_are_known(declared: Declarations) -> Iterator[Finding]:
     """Every sensitive kind has a treatment, and only kinds of an identity domain become tokens (privacy rule 7)."""
     if "library" not in declared.policies:
-        yield Finding(file="masking/policies/library.yaml", line=1, problem="there is no policy `library`", remedy="declare how each kind enters")
+        yield Finding(
+            file="masking/policies/library.yaml", line=1, problem="there is no policy `library`", remedy="declare how each kind enters"
+        )
         return
     written = declared.written[("policy", "library")]
     for index, treat in enumerate(declared.policy.treatments):
         kind = declared.kinds.get(treat.kind)
         if kind is None:
-            yield written.finding("treatments", index, "kind", problem=f"there is no kind `{treat.kind}`", remedy="add it to masking/kinds.yaml")
+            yield written.finding(
+                "treatments", index, "kind", problem=f"there is no kind `{treat.kind}`", remedy="add it to masking/kinds.yaml"
+            )
         elif treat.treatment is Treatment.TOKEN and kind.domain is None:
             yield written.finding(
                 "treatments", index, "treatment",
@@ -329,10 +378,14 @@ def treatments_are_known(declared: Declarations) -> Iterator[Finding]:
                 remedy="seal it instead",
             )  # fmt: skip
         elif treat.treatment is Treatment.KEEP and kind.level.sensitive:
-            yield written.finding("treatments", index, "treatment", problem=f"`{treat.kind}` is {kind.level} and would be kept in clear", remedy="seal it")
+            yield written.finding(
+                "treatments", index, "treatment", problem=f"`{treat.kind}` is {kind.level} and would be kept in clear", remedy="seal it"
+            )
     for name, kind in sorted(declared.kinds.items()):
         if kind.level.sensitive and name not in declared.treatments:
-            yield written.finding("treatments", problem=f"the sensitive kind `{name}` has no treatment", remedy="add one: token, seal, generalise or drop")
+            yield written.finding(
+                "treatments", problem=f"the sensitive kind `{name}` has no treatment", remedy="add one: token, seal, generalise or drop"
+            )
 
 
 def rules_are_known(declared: Declarations) -> Iterator[Finding]:

@@ -126,7 +126,9 @@ def _keep(found: Declarations, path: Path, model: type[Declared], key: str, into
     name: str = getattr(declaration, key)
     if name in into:
         earlier = found.written[(key, name)].file
-        found.findings.append(written.finding(key, problem=f"`{key}: {name}` stands in {earlier} too", remedy="give one of them another name"))
+        found.findings.append(
+            written.finding(key, problem=f"`{key}: {name}` stands in {earlier} too", remedy="give one of them another name")
+        )
         return
     into[name] = declaration
     found.written[(key, name)] = written

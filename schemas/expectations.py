@@ -79,9 +79,7 @@ class GateVerdict:
     docs: Path
 
 
-def judge_frame(
-    frame: "pd.DataFrame", checks: Sequence[Check], gate: Gate, *, dataset: str, batch: int | str, docs: Path
-) -> GateVerdict:
+def judge_frame(frame: "pd.DataFrame", checks: Sequence[Check], gate: Gate, *, dataset: str, batch: int | str, docs: Path) -> GateVerdict:
     """Judge the verdicts of one batch: one uint8 column per check id, indexed by row position.
 
     Not passed if the share of rows that fail any check of severity error is above ``gate.failing``;
@@ -210,10 +208,7 @@ def _positions(result: "ExpectationSuiteValidationResult") -> dict[str, npt.NDAr
                 f"Great Expectations could not judge {_column(one)}",
                 remedy="the batch is not published; report this with the batch's number",
             )
-    return {
-        _column(one): np.asarray(one.result.get("unexpected_index_list") or [], dtype=np.int64)
-        for one in result.results
-    }
+    return {_column(one): np.asarray(one.result.get("unexpected_index_list") or [], dtype=np.int64) for one in result.results}
 
 
 def _outcomes(result: "ExpectationSuiteValidationResult") -> dict[str, bool]:

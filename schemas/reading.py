@@ -70,7 +70,9 @@ def _unreadable(written: Written, error: yaml.YAMLError) -> Finding:
     mark = getattr(error, "problem_mark", None)
     line = mark.line + 1 if mark else 1
     problem = getattr(error, "problem", None) or "this is not YAML"
-    return Finding(file=written.file, line=line, problem=f"not readable as YAML: {problem}", remedy="check indentation, colons and quotes at this line")
+    return Finding(
+        file=written.file, line=line, problem=f"not readable as YAML: {problem}", remedy="check indentation, colons and quotes at this line"
+    )
 
 
 def _plain(node: yaml.Node, loc: Loc, written: Written, findings: list[Finding]) -> Plain:

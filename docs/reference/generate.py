@@ -158,7 +158,16 @@ def _kinds() -> Lines:
         treat = found.treatments.get(name)
         shown = (treat.treatment.value + (f" ({treat.how})" if treat.how else "")) if treat else "keep"
         rules = ", ".join(f"[`{rule}`](rules.md)" for rule in kind.rules)
-        row = (f"`{name}`", kind.title.zh, kind.title.en, kind.level.value, "yes" if kind.sensitive_pi else "", kind.domain or "", shown, rules)
+        row = (
+            f"`{name}`",
+            kind.title.zh,
+            kind.title.en,
+            kind.level.value,
+            "yes" if kind.sensitive_pi else "",
+            kind.domain or "",
+            shown,
+            rules,
+        )
         rows.append(row)
     yield from _table(["kind", "名称", "title", "level", "sensitive PI", "domain", "treatment", "rules"], rows)
 
@@ -282,7 +291,9 @@ def _errors() -> Lines:
     yield ""
     yield from _table(["exit code", "meaning", "what to do"], EXITS)
     yield ""
-    classes = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.HubError) and one is not errors.HubError]
+    classes = [
+        one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.HubError) and one is not errors.HubError
+    ]
     rows = [(f"`{one.__name__}`", one.exit_code, str(one.__doc__).split("\n")[0]) for one in classes]
     yield from _table(["error", "exit code", "meaning"], rows)
 

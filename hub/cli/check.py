@@ -12,7 +12,9 @@ from hub.settings import settings
 
 
 def check(
-    schemas: Annotated[Path | None, typer.Option(help="另存编辑器用的 JSON Schema 到此目录 · write JSON Schemas for editors into this folder")] = None,
+    schemas: Annotated[
+        Path | None, typer.Option(help="另存编辑器用的 JSON Schema 到此目录 · write JSON Schemas for editors into this folder")
+    ] = None,
 ) -> None:
     """检查全部声明文件，一次列出所有错误 · Check every declaration and list all mistakes at once."""
     from schemas.checks import check as check_all  # noqa: PLC0415 (commands import what they need, so that `--help` is quick)

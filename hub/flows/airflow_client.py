@@ -83,7 +83,9 @@ def _send(request: Request) -> dict[str, object]:
 def _in_our_words(status: int) -> HubError:
     match status:
         case HTTPStatus.NOT_FOUND:
-            return Mistake("Airflow knows no such job or run", remedy="`hub job list` shows the jobs; a new one is there after five minutes")
+            return Mistake(
+                "Airflow knows no such job or run", remedy="`hub job list` shows the jobs; a new one is there after five minutes"
+            )
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
             return Mistake("Airflow refused the generated login", remedy="run `make down` and `make up`")
         case _:

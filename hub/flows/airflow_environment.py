@@ -45,7 +45,13 @@ def choose_port() -> None:
 
 def _hub() -> dict[str, str]:
     here = settings()
-    given = {"HUB_HOME": here.home, "HUB_STATE": here.state, "HUB_SECRETS": here.secrets, "HUB_KEYS": here.keys, "HUB_TIMEZONE": here.timezone}
+    given = {
+        "HUB_HOME": here.home,
+        "HUB_STATE": here.state,
+        "HUB_SECRETS": here.secrets,
+        "HUB_KEYS": here.keys,
+        "HUB_TIMEZONE": here.timezone,
+    }
     return {name: str(value) for name, value in given.items()}
 
 
@@ -53,7 +59,9 @@ def _airflow() -> dict[str, str]:
     logs = settings().state / "logs" / "airflow"
     return {
         "AIRFLOW_HOME": str(REPOSITORY),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url(Role.AIRFLOW).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url(Role.AIRFLOW)
+        .set(drivername="postgresql+psycopg2")
+        .render_as_string(hide_password=False),
         "AIRFLOW__CORE__DEFAULT_TIMEZONE": settings().timezone,
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address()}/execution/",
         "AIRFLOW__API__BASE_URL": address(),

@@ -44,7 +44,8 @@ def listed() -> tuple[EntityState, ...]:
                 version=current_version(connection, layout.library),
                 rows=scalar(connection, f"SELECT count(*) FROM {quoted(layout.library, layout.entity)}"),
                 datasets={
-                    table.dataset: scalar(connection, f"SELECT count(*) FROM {quoted(table.library, table.name)}") for table in layout.tables
+                    table.dataset: scalar(connection, f"SELECT count(*) FROM {quoted(table.library, table.name)}")
+                    for table in layout.tables
                 },
             )
             for layout in layouts(declared)
@@ -63,9 +64,7 @@ def all_unanchored(library: str | None = None) -> tuple[Unanchored, ...]:
     parents = {layout.path: layout for layout in layouts(declarations())}
     with engine(Role.READER).connect() as connection:
         return tuple(
-            one
-            for layout in _wanted(library)
-            for one in unanchored(connection, layout, parents.get(f"{layout.library}.{layout.parent}"))
+            one for layout in _wanted(library) for one in unanchored(connection, layout, parents.get(f"{layout.library}.{layout.parent}"))
         )
 
 

@@ -61,7 +61,15 @@ class KeyPass:
 
 
 def key_pass(
-    source: Connector, contract: Contract, shares: tuple[Share, ...], stage: Stage, columns: KeyColumns, *, key: Key, timezone: str, progress: Progress
+    source: Connector,
+    contract: Contract,
+    shares: tuple[Share, ...],
+    stage: Stage,
+    columns: KeyColumns,
+    *,
+    key: Key,
+    timezone: str,
+    progress: Progress,
 ) -> KeyPass:
     """Read the key columns of every row, stage them, and find what set-level rules need."""
     rows = without_key = 0
@@ -88,7 +96,8 @@ def _keys(source: Connector, contract: Contract, shares: tuple[Share, ...], colu
         noted = {"row_key": shares[0].protection.row_keys(batch)}
         noted |= {f"subject_{number}": shares[number].protection.subject_keys(batch) for number in columns.single}
         noted |= {
-            f"reference_{number}": natural_keys(batch.column(one.field), one.kind, keyring()) for number, one in enumerate(columns.references)
+            f"reference_{number}": natural_keys(batch.column(one.field), one.kind, keyring())
+            for number, one in enumerate(columns.references)
         }
         yield pa.RecordBatch.from_pydict(noted)
 
@@ -107,7 +116,6 @@ def _failing(stage: Stage, contract: Contract, columns: KeyColumns) -> Iterator[
         subject = quoted(f"subject_{number}")
         doubled = f"SELECT {subject} FROM {keys} WHERE {subject} IS NOT NULL GROUP BY {subject} HAVING count(DISTINCT row_key) > 1"
         yield check.id, _only(stage, f"SELECT DISTINCT row_key FROM {keys} WHERE {subject} IN ({doubled})")
-
 
     for number, one in enumerate(columns.references):
         refers = f"k.{quoted(f'reference_{number}')}"

@@ -63,7 +63,13 @@ def shown(dataset: str, *, by: str, limit: int = 50) -> tuple[Row, ...]:
         rows = connection.execute(query, {"dataset": dataset, "limit": limit}).all()
         record(connection, Event.QUARANTINE_READ, actor=by, details={"dataset": dataset, "rows": len(rows)})
     return tuple(
-        Row(id=row.id, batch=row.batch, position=row.position, row_key=shown_key(row.row_key, token=row.key_is_token), checks=tuple(row.checks))
+        Row(
+            id=row.id,
+            batch=row.batch,
+            position=row.position,
+            row_key=shown_key(row.row_key, token=row.key_is_token),
+            checks=tuple(row.checks),
+        )
         for row in rows
     )
 

@@ -50,8 +50,14 @@ def staged(names: Names, shares: tuple[Share, ...], *, reprotected: bool) -> tup
     """Return what merging needs to know of each share's staging tables."""
     return tuple(
         Staged(
-            layout=share.layout, table=share.table, rows=names.rows(number), keys=names.subjects(number),
-            absent=names.absent(number), all_keys=names.keys, pick=share.pick, reprotected=reprotected,
+            layout=share.layout,
+            table=share.table,
+            rows=names.rows(number),
+            keys=names.subjects(number),
+            absent=names.absent(number),
+            all_keys=names.keys,
+            pick=share.pick,
+            reprotected=reprotected,
         )  # fmt: skip
         for number, share in enumerate(shares)
     )
@@ -66,7 +72,9 @@ def drop(connection: sa.Connection, batch: int) -> None:
 
 def make_durable(connection: sa.Connection, batch: int) -> None:
     """Let a held batch survive a crash of the database server."""
-    like = sa.text("SELECT relname FROM pg_class WHERE relnamespace = 'staging'::regnamespace AND relpersistence = 'u' AND relname LIKE :like")
+    like = sa.text(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'staging'::regnamespace AND relpersistence = 'u' AND relname LIKE :like"
+    )
     for (name,) in connection.execute(like, {"like": f"b{batch}\\_%"}).all():
         run_script(connection, f"ALTER TABLE {quoted('staging', name)} SET LOGGED")
 
@@ -124,7 +132,9 @@ class Stage:
         speaking = protected.filter(protected.column("subject_key").is_valid())
         silent = protected.filter(protected.column("subject_key").is_null())
         subjects = _provisional(speaking.num_rows)
-        sealed = speaking.column("subject_sealed") if "subject_sealed" in speaking.schema.names else pa.nulls(speaking.num_rows, pa.binary())
+        sealed = (
+            speaking.column("subject_sealed") if "subject_sealed" in speaking.schema.names else pa.nulls(speaking.num_rows, pa.binary())
+        )
         keys = {"subject": subjects, "key": speaking.column("subject_key"), "sealed": sealed}
         kept = [name for name in speaking.schema.names if name not in {"subject_key", "subject_sealed"}]
         rows = {name: speaking.column(name) for name in kept} | {"subject": subjects}
@@ -165,4 +175,6 @@ def _provisional(count: int) -> pa.Array:
 
 def _in_our_words(error: adbc_driver_manager.Error) -> HubError:
     code = error.sqlstate or "none"
-    return Unavailable(f"the hub database refused to stage rows (SQLSTATE {code})", remedy="see the server's log for that code, then run the job again")
+    return Unavailable(
+        f"the hub database refused to stage rows (SQLSTATE {code})", remedy="see the server's log for that code, then run the job again"
+    )

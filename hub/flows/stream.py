@@ -97,7 +97,9 @@ class Stream:
         given[f"{self.contract.key[0]}.null_key"] = row_keys.is_valid()
         return given
 
-    def _quarantined(self, conformed: Conformed, verdicts: Verdicts, failing: pa.BooleanArray, row_keys: pa.Array, start: int) -> pa.RecordBatch:
+    def _quarantined(
+        self, conformed: Conformed, verdicts: Verdicts, failing: pa.BooleanArray, row_keys: pa.Array, start: int
+    ) -> pa.RecordBatch:
         places = pc.indices_nonzero(failing)
         positions = pc.add(places.cast(pa.int64()), start)
         rows = conformed.batch.take(places)

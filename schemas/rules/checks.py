@@ -76,9 +76,7 @@ def checks_of(contract: Contract, kinds: Mapping[str, Kind], codes: Mapping[str,
     return tuple(_numbered(kept))
 
 
-def _implied(
-    one: Field, contract: Contract, kinds: Mapping[str, Kind], codes: Mapping[str, CodeList]
-) -> Iterator[Check]:
+def _implied(one: Field, contract: Contract, kinds: Mapping[str, Kind], codes: Mapping[str, CodeList]) -> Iterator[Check]:
     here = (one.name,)
     if one.type is not FieldType.STRING or one.kind or one.kind_by:
         yield _check("readable", here, Severity.ERROR, contract)

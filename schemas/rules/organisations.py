@@ -15,9 +15,7 @@ _INNER_CHECKS = np.frombuffer(b"0X987654321", dtype=np.uint8)
 _UNKNOWN = 255
 
 # Registering authority and class (GB 32100-2015 with amendment No. 1, table 1 and table 2).
-_CLASSES = (
-    b"11 12 13 19 21 29 31 32 33 34 35 39 41 49 51 52 53 59 61 62 69 71 72 79 81 89 91 92 93 A1 A9 N1 N2 N3 N9 Y1"
-)
+_CLASSES = b"11 12 13 19 21 29 31 32 33 34 35 39 41 49 51 52 53 59 61 62 69 71 72 79 81 89 91 92 93 A1 A9 N1 N2 N3 N9 Y1"
 
 
 def _values(alphabet: bytes) -> Bytes:

@@ -114,7 +114,10 @@ class MariadbDepartment:
             return list(cursor.fetchall())
 
     def insert(self, table: str, rows) -> None:
-        with pymysql.connect(**MARIADB, database=self.name, charset="utf8mb4", autocommit=True) as connection, connection.cursor() as cursor:
+        with (
+            pymysql.connect(**MARIADB, database=self.name, charset="utf8mb4", autocommit=True) as connection,
+            connection.cursor() as cursor,
+        ):
             cursor.executemany(f"INSERT INTO {table} VALUES ({', '.join(['%s'] * len(rows[0]))})", rows)
 
     def source(self, **declared) -> Source:

@@ -67,7 +67,9 @@ def mysql_case(request):
 
 
 def sqlite_case(request):
-    path = request.getfixturevalue("sqlite")("PRAGMA journal_mode = WAL", "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT, amount DECIMAL(20, 2), updated TEXT)")
+    path = request.getfixturevalue("sqlite")(
+        "PRAGMA journal_mode = WAL", "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT, amount DECIMAL(20, 2), updated TEXT)"
+    )
 
     def insert(rows):
         connection = sqlite3.connect(path)
@@ -98,7 +100,9 @@ def csv_case(request):
         for row in ROWS:
             # The csv module cannot write null and empty text apart.
             out.write(",".join("" if value is None else '""' if value == "" else quoted(value) for value in row) + "\r\n")
-    return a_file_case(request, path, request.getfixturevalue("source")("csv", path=str(folder), encoding="gb18030"), Place(file="people.csv"))
+    return a_file_case(
+        request, path, request.getfixturevalue("source")("csv", path=str(folder), encoding="gb18030"), Place(file="people.csv")
+    )
 
 
 def quoted(value):
@@ -114,17 +118,31 @@ def excel_case(request):
     for number, name, amount, updated in ROWS:
         book.active.append([number, name, amount and Decimal(amount), updated and datetime.fromisoformat(updated)])
     book.save(path)
-    return a_file_case(request, path, request.getfixturevalue("source")("excel", path=str(folder)), Place(file="people.xlsx"), empty_is_null=True, floats=True)
+    return a_file_case(
+        request,
+        path,
+        request.getfixturevalue("source")("excel", path=str(folder)),
+        Place(file="people.xlsx"),
+        empty_is_null=True,
+        floats=True,
+    )
 
 
 def geojson_case(request):
     folder = request.getfixturevalue("tmp_path")
     path = folder / "people.geojson"
     features = [
-        {"type": "Feature", "geometry": {"type": "Point", "coordinates": [121.4, 31.2]}, "properties": dict(zip(COLUMNS, row, strict=True))} for row in ROWS
+        {"type": "Feature", "geometry": {"type": "Point", "coordinates": [121.4, 31.2]}, "properties": dict(zip(COLUMNS, row, strict=True))}
+        for row in ROWS
     ]
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False), encoding="utf-8")
-    return a_file_case(request, path, request.getfixturevalue("source")("geojson", path=str(folder), crs="EPSG:4490"), Place(file="people.geojson"), extra=("geometry",))
+    return a_file_case(
+        request,
+        path,
+        request.getfixturevalue("source")("geojson", path=str(folder), crs="EPSG:4490"),
+        Place(file="people.geojson"),
+        extra=("geometry",),
+    )
 
 
 CASES = [

@@ -38,4 +38,6 @@ def test_what_is_no_time_is_a_mistake_that_does_not_quote_it(value):
 
 @given(st.datetimes(datetime(1950, 1, 1), datetime(2150, 1, 1)), st.integers(0, 10**7))
 def test_the_result_is_exactly_that_much_earlier(moment, seconds):
-    assert datetime.fromisoformat(earlier(moment.isoformat(sep=" ", timespec="microseconds"), seconds)) == moment - timedelta(seconds=seconds)
+    assert datetime.fromisoformat(earlier(moment.isoformat(sep=" ", timespec="microseconds"), seconds)) == moment - timedelta(
+        seconds=seconds
+    )

@@ -117,7 +117,10 @@ def test_a_date_out_of_bounds_is_an_error_value_and_warns_of_nothing(book):
         assert rows(session) == [("2026-01-02",)]
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[:-100], lambda data: data[:200], lambda _: b"a,b\n1,2\n", lambda _: bytes.fromhex("d0cf11e0a1b11ae1") + b"x" * 600])
+@pytest.mark.parametrize(
+    "damage",
+    [lambda data: data[:-100], lambda data: data[:200], lambda _: b"a,b\n1,2\n", lambda _: bytes.fromhex("d0cf11e0a1b11ae1") + b"x" * 600],
+)
 def test_a_workbook_cut_short_or_of_another_kind_is_rejected(book, tmp_path, source, damage):
     with book(S=[["a"], *([f"secret{n}"] for n in range(50))]):
         pass

@@ -71,7 +71,9 @@ def test_a_third_coordinate_is_left_out(opened):
 
 
 def test_a_geometry_that_cannot_be_read_is_null_and_counted(opened):
-    with opened(feature({"type": "Point", "coordinates": ["x", 1]}), feature({"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]})) as session:
+    with opened(
+        feature({"type": "Point", "coordinates": ["x", 1]}), feature({"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]})
+    ) as session:
         assert [row["geometry"] for row in rows(session)] == [None, None]
         assert session.oddities == {Oddity("geometry", "unreadable geometry"): 2}
 
@@ -107,7 +109,15 @@ def test_another_encoding_is_understood_when_declared(opened):
 
 @pytest.mark.parametrize(
     "text",
-    ["{}", "[]", '{"features": [1]}', '{"features": []', '{"features": []} x', '{"features": [{"type": "Feature", "properties": {"a": NaN}}]}', '{"a": ' + "[" * 100_000],
+    [
+        "{}",
+        "[]",
+        '{"features": [1]}',
+        '{"features": []',
+        '{"features": []} x',
+        '{"features": [{"type": "Feature", "properties": {"a": NaN}}]}',
+        '{"a": ' + "[" * 100_000,
+    ],
 )
 def test_what_is_no_feature_collection_is_rejected(opened, text):
     with pytest.raises(Rejected), opened(text=text):

@@ -45,7 +45,9 @@ def test_values_arrive_exactly(postgres):
 
 
 def test_what_arrow_cannot_hold_is_null_and_counted(postgres):
-    postgres.run("CREATE TABLE odd AS SELECT 'NaN'::numeric(5, 1) AS n, 'infinity'::date AS d, '-infinity'::timestamptz AS t, 'infinity'::timestamp AS u")
+    postgres.run(
+        "CREATE TABLE odd AS SELECT 'NaN'::numeric(5, 1) AS n, 'infinity'::date AS d, '-infinity'::timestamptz AS t, 'infinity'::timestamp AS u"
+    )
 
     _, rows, oddities = read(postgres, Place(table="odd"))
 
@@ -60,7 +62,11 @@ def test_the_newest_value_of_a_number_is_the_greatest_number_not_the_last_text(p
 
 
 def test_columns_that_may_not_be_read_are_left_out(postgres):
-    postgres.run("CREATE TABLE part (id int, secret text)", f"REVOKE ALL ON part FROM {postgres.name}_reader", f"GRANT SELECT (id) ON part TO {postgres.name}_reader")
+    postgres.run(
+        "CREATE TABLE part (id int, secret text)",
+        f"REVOKE ALL ON part FROM {postgres.name}_reader",
+        f"GRANT SELECT (id) ON part TO {postgres.name}_reader",
+    )
     schema, rows, _ = read(postgres, Place(table="part"))
     assert (schema.names, rows) == (["id"], [])
 
@@ -89,7 +95,10 @@ def test_a_query_that_cannot_be_read_is_a_mistake(postgres, query):
 )
 def test_the_transaction_is_read_only_even_for_the_owner(postgres, attempt):
     postgres.run("CREATE TABLE kept (id int)", "CREATE SEQUENCE counter", f"GRANT ALL ON kept, counter TO {postgres.name}_reader")
-    with open_connector(postgres.source(), Place(table="kept"), password=postgres.password) as session, pytest.raises(Exception, match="read-only|read-write"):
+    with (
+        open_connector(postgres.source(), Place(table="kept"), password=postgres.password) as session,
+        pytest.raises(Exception, match="read-only|read-write"),
+    ):
         session._run(attempt) if not attempt.startswith("SELECT") else session._one(attempt)
 
 
@@ -100,8 +109,14 @@ def test_a_statement_over_its_time_is_ended_and_may_be_tried_again(postgres):
 
 
 def test_identifiers_are_quoted_whatever_they_hold(postgres):
-    postgres.run('CREATE SCHEMA "Ordnung"', 'CREATE TABLE "Ordnung"."t"";--" ("select" int, "名 称" text)', 'INSERT INTO "Ordnung"."t"";--" VALUES (1, \'x\')')
-    postgres.run(f'GRANT USAGE ON SCHEMA "Ordnung" TO {postgres.name}_reader', f'GRANT SELECT ON "Ordnung"."t"";--" TO {postgres.name}_reader')
+    postgres.run(
+        'CREATE SCHEMA "Ordnung"',
+        'CREATE TABLE "Ordnung"."t"";--" ("select" int, "名 称" text)',
+        'INSERT INTO "Ordnung"."t"";--" VALUES (1, \'x\')',
+    )
+    postgres.run(
+        f'GRANT USAGE ON SCHEMA "Ordnung" TO {postgres.name}_reader', f'GRANT SELECT ON "Ordnung"."t"";--" TO {postgres.name}_reader'
+    )
     _, rows, _ = read(postgres, Place(table='Ordnung.t";--'))
     assert rows == [{"select": 1, "名 称": "x"}]
 

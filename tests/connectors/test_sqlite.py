@@ -15,7 +15,10 @@ def read(source, place, columns=None):
 
 
 def test_every_column_but_a_blob_is_text_with_its_declared_type_beside_it(sqlite, source):
-    path = sqlite("CREATE TABLE kinds (id INTEGER PRIMARY KEY, price DECIMAL(10,2), raw BLOB)", "INSERT INTO kinds VALUES (9223372036854775807, 12.5, x'00ff'), (1, 'abc', NULL)")
+    path = sqlite(
+        "CREATE TABLE kinds (id INTEGER PRIMARY KEY, price DECIMAL(10,2), raw BLOB)",
+        "INSERT INTO kinds VALUES (9223372036854775807, 12.5, x'00ff'), (1, 'abc', NULL)",
+    )
 
     rows, session = read(source("sqlite", path=str(path)), Place(table="kinds"))
 

@@ -92,7 +92,9 @@ def airflow_interpreter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[su
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder),
         "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(folder),
     }
-    with subprocess.Popen([sys.executable, "-c", _SERVER], env=variables, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(
+        [sys.executable, "-c", _SERVER], env=variables, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
         yield server
         server.stdin.close()
 

@@ -39,7 +39,18 @@ def test_parsing_imports_nothing_heavy(tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, "-c", _LOADED], env=variables, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     loaded = set(json.loads(ended.stdout.splitlines()[-1]))
     assert "schemas.manifest" in loaded
-    heavy = {"pyarrow", "numpy", "pandas", "great_expectations", "adbc_driver_postgresql", "shapely", "hub.flows", "connectors", "masking", "libraries"}
+    heavy = {
+        "pyarrow",
+        "numpy",
+        "pandas",
+        "great_expectations",
+        "adbc_driver_postgresql",
+        "shapely",
+        "hub.flows",
+        "connectors",
+        "masking",
+        "libraries",
+    }
     assert loaded & heavy == set()
 
 

@@ -85,7 +85,15 @@ def test_a_job_runs_by_its_timetable_in_the_business_time_zone_and_never_catches
 
 def test_the_page_of_a_job_says_in_both_languages_what_its_contract_says(marriages: dict) -> None:
     assert marriages["title"] == "婚姻登记 · Marriages"
-    for part in ("婚姻登记信息", "Registered marriages", "编号 · Number", "行主键不重复 · The row key is unique", "30 1 * * *", "有条件共享", "婚姻状况核验"):
+    for part in (
+        "婚姻登记信息",
+        "Registered marriages",
+        "编号 · Number",
+        "行主键不重复 · The row key is unique",
+        "30 1 * * *",
+        "有条件共享",
+        "婚姻状况核验",
+    ):
         assert part in marriages["page"]
 
 

@@ -13,7 +13,14 @@ from schemas.declarations import REPOSITORY, read_all
 
 # Published specimens: GB 11643-1999 (its own examples), the card of permanent residence of 2023,
 # GB 32100-2015 (its own example).
-SPECIMENS = {"11010519491231002X", "440524188001010014", "810000199408230021", "830000199201300022", "911124198108030024", "91350100M000100Y43"}
+SPECIMENS = {
+    "11010519491231002X",
+    "440524188001010014",
+    "810000199408230021",
+    "830000199201300022",
+    "911124198108030024",
+    "91350100M000100Y43",
+}
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +118,13 @@ def test_a_day_touches_only_what_it_says(small):
 def test_a_corrected_number_keeps_its_record(small):
     (before, _), (after, changes) = on_day(small, 0), on_day(small, 1)
     old, new = (
-        dict(zip(each["household_register"].table["record_no"].to_pylist(), each["household_register"].table["citizen_no"].to_pylist(), strict=True))
+        dict(
+            zip(
+                each["household_register"].table["record_no"].to_pylist(),
+                each["household_register"].table["citizen_no"].to_pylist(),
+                strict=True,
+            )
+        )
         for each in (before, after)
     )
 

@@ -38,7 +38,12 @@ def city() -> Iterator[dict[str, str]]:
     """
     place = Path(tempfile.mkdtemp(prefix="hub-docs-"))
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HUB_", "AIRFLOW"))}
-    here = {"HUB_STATE": f"{place}/state", "HUB_KEYS": f"{place}/keys", "HOME": f"{place}/home", "PATH": f"{REPOSITORY}/.venv/bin:{os.environ['PATH']}"}
+    here = {
+        "HUB_STATE": f"{place}/state",
+        "HUB_KEYS": f"{place}/keys",
+        "HOME": f"{place}/home",
+        "PATH": f"{REPOSITORY}/.venv/bin:{os.environ['PATH']}",
+    }
     environment = {**inherited, **here}
     (place / "home").mkdir()
     made = _run("hub demo --inline --scale 0.05", environment)

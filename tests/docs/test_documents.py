@@ -23,7 +23,11 @@ _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 def _documents() -> list[Path]:
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return [file for name in listed.stdout.splitlines() if (file := REPOSITORY / name).exists()]
 
@@ -43,7 +47,9 @@ def _anchor(heading: str) -> str:
 
 
 def _dead_links(document: Path) -> list[str]:
-    return [link for link in _LINK.findall(document.read_text(encoding="utf-8")) if "://" not in link and not _leads_somewhere(document, link)]
+    return [
+        link for link in _LINK.findall(document.read_text(encoding="utf-8")) if "://" not in link and not _leads_somewhere(document, link)
+    ]
 
 
 def _leads_somewhere(document: Path, link: str) -> bool:

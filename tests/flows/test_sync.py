@@ -187,7 +187,9 @@ def test_a_child_row_follows_its_person(town):
 
     town.sync("marriages")
 
-    found = town.all("SELECT p.birth_year, m.married_on::text FROM population.marriage m JOIN population.person p USING (subject) ORDER BY 1")
+    found = town.all(
+        "SELECT p.birth_year, m.married_on::text FROM population.marriage m JOIN population.person p USING (subject) ORDER BY 1"
+    )
     assert [(row["birth_year"], row["married_on"]) for row in found] == [(1985, "2015-05-20"), (1990, "2015-05-20")]
 
 

@@ -58,9 +58,7 @@ def test_an_encoding_is_written_down(column: pa.Array, expected: bytes) -> None:
 
 
 def test_one_instant_has_one_encoding_in_every_zone() -> None:
-    instants = [
-        pa.array([datetime(2020, 1, 1, tzinfo=UTC)], pa.timestamp("us", zone)) for zone in ("UTC", "Asia/Tokyo")
-    ]
+    instants = [pa.array([datetime(2020, 1, 1, tzinfo=UTC)], pa.timestamp("us", zone)) for zone in ("UTC", "Asia/Tokyo")]
 
     assert encode(instants[0]).equals(encode(instants[1]))
 

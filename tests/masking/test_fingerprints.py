@@ -47,18 +47,14 @@ def one_by_one(key: Key, row: tuple[str | None, bytes | None, int | None]) -> by
 
 
 @given(rows=st.lists(ROW, max_size=20))
-def test_a_fingerprint_is_what_its_description_says(
-    make_key: KeyMaker, rows: list[tuple[str | None, bytes | None, int | None]]
-) -> None:
+def test_a_fingerprint_is_what_its_description_says(make_key: KeyMaker, rows: list[tuple[str | None, bytes | None, int | None]]) -> None:
     key = make_key("row_hash")
 
     assert row_hash(table(rows), key).to_pylist() == [one_by_one(key, row) for row in rows]
 
 
 @given(rows=st.lists(ROW, max_size=20))
-def test_different_rows_have_different_fingerprints(
-    make_key: KeyMaker, rows: list[tuple[str | None, bytes | None, int | None]]
-) -> None:
+def test_different_rows_have_different_fingerprints(make_key: KeyMaker, rows: list[tuple[str | None, bytes | None, int | None]]) -> None:
     made = row_hash(table(rows), make_key("row_hash")).to_pylist()
 
     assert len(set(made)) == len(set(rows))

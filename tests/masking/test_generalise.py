@@ -84,9 +84,7 @@ def test_a_code_too_short_for_its_prefix_is_not_left_under_the_null() -> None:
     assert b"secret" not in b"".join(part.to_pybytes() for part in made.buffers() if part)
 
 
-@pytest.mark.parametrize(
-    "how", ["", "yearly", "year_2", "prefix", "prefix_0", "band", "band_x", "prefix_-1", "age_band_3"]
-)
+@pytest.mark.parametrize("how", ["", "yearly", "year_2", "prefix", "prefix_0", "band", "band_x", "prefix_-1", "age_band_3"])
 def test_an_unknown_generalisation_is_a_mistake_that_names_the_known_ones(how: str) -> None:
     with pytest.raises(Mistake) as mistake:
         generalise(BORN, how, on=ON)
@@ -99,9 +97,7 @@ def test_an_age_needs_a_reference_date() -> None:
         generalise(BORN, "age_band")
 
 
-@pytest.mark.parametrize(
-    ("values", "how"), [(pa.array([1]), "year"), (BORN, "band_10"), (pa.array([b"a"]), "prefix_2")]
-)
+@pytest.mark.parametrize(("values", "how"), [(pa.array([1]), "year"), (BORN, "band_10"), (pa.array([b"a"]), "prefix_2")])
 def test_a_column_of_the_wrong_type_is_a_mistake(values: pa.Array, how: str) -> None:
     with pytest.raises(Mistake):
         generalise(values, how)

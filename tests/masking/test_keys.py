@@ -79,9 +79,7 @@ def test_the_national_suite_is_chosen_when_keys_are_made(tmp_path: Path, elsewhe
 def test_two_folders_share_nothing(folder: Path, tmp_path: Path, elsewhere: Elsewhere) -> None:
     create_keys(tmp_path / "other")
 
-    assert material(opened(folder, elsewhere).key("token")) != material(
-        opened(tmp_path / "other", elsewhere).key("token")
-    )
+    assert material(opened(folder, elsewhere).key("token")) != material(opened(tmp_path / "other", elsewhere).key("token"))
 
 
 def test_files_are_for_their_owner_alone(folder: Path) -> None:

@@ -58,9 +58,7 @@ COLUMNS = (
     column("sex", "keep", Level.L2),
     column("religion", "drop", Level.L4),
 )
-SENSITIVE_KEY = RowKey(
-    fields=(KeyField(source="citizen_no", level=Level.L3, **PERSON),), library="population", entity="person"
-)
+SENSITIVE_KEY = RowKey(fields=(KeyField(source="citizen_no", level=Level.L3, **PERSON),), library="population", entity="person")
 PLAIN_KEY = RowKey(fields=(KeyField(source="sex", level=Level.L2),), library="population", entity="person")
 SUBJECT = Subject(source="citizen_no", level=Level.L3, library="population", entity="person", **PERSON)
 
@@ -153,9 +151,7 @@ def test_seals_come_back_with_their_row_key_and_field(protection: Maker, keyring
     ]
 
 
-def test_a_sensitive_flag_of_the_highest_level_does_not_even_show_that_it_is_missing(
-    protection: Maker, keyring: Keyring
-) -> None:
+def test_a_sensitive_flag_of_the_highest_level_does_not_even_show_that_it_is_missing(protection: Maker, keyring: Keyring) -> None:
     made = protection().protect(BATCH)
 
     assert {len(value) for value in made.column("disabled").to_pylist()} == {32}

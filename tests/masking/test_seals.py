@@ -48,8 +48,7 @@ def test_the_vector_of_rfc_5297_appendix_a_2_holds(make_key: KeyMaker) -> None:
 
     sealed = siv.seal(pa.array([plain]), bound)[0].as_py()
     assert sealed.hex() == (
-        "7bdb6e3b432667eb06f4d14bff2fbd0fcb900f2fddbe404326601965c889bf17"
-        "dba77ceb094fa663b7a3f748ba8af829ea64ad544a272e9c485b62a3fd5c0d"
+        "7bdb6e3b432667eb06f4d14bff2fbd0fcb900f2fddbe404326601965c889bf17dba77ceb094fa663b7a3f748ba8af829ea64ad544a272e9c485b62a3fd5c0d"
     )
 
 
@@ -130,11 +129,7 @@ def test_chunks_and_slices_agree_with_the_whole(make_key: KeyMaker) -> None:
     sealed = seal(values, row_keys, key, HEAD)
 
     assert seal(values.slice(CHUNK - 3, 9), row_keys.slice(CHUNK - 3, 9), key, HEAD).equals(sealed.slice(CHUNK - 3, 9))
-    assert (
-        unseal(sealed.slice(CHUNK - 3, 9), row_keys.slice(CHUNK - 3, 9), key, HEAD)
-        .cast(pa.string())
-        .equals(values.slice(CHUNK - 3, 9))
-    )
+    assert unseal(sealed.slice(CHUNK - 3, 9), row_keys.slice(CHUNK - 3, 9), key, HEAD).cast(pa.string()).equals(values.slice(CHUNK - 3, 9))
     assert unseal(sealed, row_keys, key, HEAD).cast(pa.string()).equals(values)
 
 

@@ -46,9 +46,7 @@ def test_equal_values_and_only_they_have_equal_tokens(make_key: KeyMaker, values
     assert len(set(tokens)) == len(set(values))
 
 
-@given(
-    one=st.tuples(st.text(max_size=20), st.text(max_size=20)), two=st.tuples(st.text(max_size=20), st.text(max_size=20))
-)
+@given(one=st.tuples(st.text(max_size=20), st.text(max_size=20)), two=st.tuples(st.text(max_size=20), st.text(max_size=20)))
 def test_type_and_value_never_run_together(make_key: KeyMaker, one: tuple[str, str], two: tuple[str, str]) -> None:
     key = make_key("token")
     made = [token(pa.array([value]), key, document_type=kind)[0] for kind, value in (one, two)]

@@ -30,7 +30,12 @@ def refusal(*statements: str) -> str:
 
 
 def test_a_plain_staged_table_is_adopted(filled: Town) -> None:
-    writing(STAGED, "INSERT INTO staging.tried (row_key, subject, since) VALUES ('a', 7, 3)", "CREATE UNIQUE INDEX ON staging.tried (row_key)", adopting())
+    writing(
+        STAGED,
+        "INSERT INTO staging.tried (row_key, subject, since) VALUES ('a', 7, 3)",
+        "CREATE UNIQUE INDEX ON staging.tried (row_key)",
+        adopting(),
+    )
 
     assert filled.all("SELECT subject FROM population.person__insurance") == [{"subject": 7}]
     assert filled.all("SELECT tableowner FROM pg_tables WHERE tablename = 'person__insurance'") == [{"tableowner": "hub_owner"}]

@@ -85,7 +85,11 @@ def test_nobody_configures_the_server(filled: Town, role: Role) -> None:
 
 @pytest.mark.parametrize("role", SERVICES)
 def test_no_service_alters_an_audit_entry(filled: Town, role: Role) -> None:
-    statements = [*changing("audit.entry", "actor"), *defining("audit.entry"), "MERGE INTO audit.entry e USING (SELECT 1) o ON true WHEN MATCHED THEN DELETE"]
+    statements = [
+        *changing("audit.entry", "actor"),
+        *defining("audit.entry"),
+        "MERGE INTO audit.entry e USING (SELECT 1) o ON true WHEN MATCHED THEN DELETE",
+    ]
     assert {statement: refusal(role, statement) for statement in statements} == dict.fromkeys(statements, FORBIDDEN)
 
 
@@ -144,7 +148,10 @@ def test_who_only_reads_changes_nothing(filled: Town, role: Role, table: str, co
         ("hub.batch_check", ("DELETE FROM hub.batch_check", "UPDATE hub.batch_check SET failing = 0")),
         ("hub.watermark", ("DELETE FROM hub.watermark",)),
         ("hub.library_version", ("DELETE FROM hub.library_version", "UPDATE hub.library_version SET cause = 'epoch'")),
-        ("hub.authority", ("DELETE FROM hub.authority", "UPDATE hub.authority SET rank = 1", "INSERT INTO hub.authority SELECT * FROM hub.authority")),
+        (
+            "hub.authority",
+            ("DELETE FROM hub.authority", "UPDATE hub.authority SET rank = 1", "INSERT INTO hub.authority SELECT * FROM hub.authority"),
+        ),
         ("hub.library_view", ("DELETE FROM hub.library_view", "UPDATE hub.library_view SET definition = 'SELECT 1'")),
         ("hub.quarantine", ()),
         ("hub.job", ("DELETE FROM hub.job",)),

@@ -63,7 +63,11 @@ class TestText:
         assert read(["王".encode(), b"\xff"], "string")[0] == ["王", "\ufffd"]
 
     def test_dictionaries_views_and_large_strings_are_text(self) -> None:
-        for column in (pa.array(["a", "a"]).dictionary_encode(), pa.array(["a", "a"], pa.large_string()), pa.array(["a", "a"], pa.string_view())):
+        for column in (
+            pa.array(["a", "a"]).dictionary_encode(),
+            pa.array(["a", "a"], pa.large_string()),
+            pa.array(["a", "a"], pa.string_view()),
+        ):
             assert read(column, "string")[0] == ["a", "a"]
 
     def test_a_slice_is_read_like_a_whole(self) -> None:
@@ -72,7 +76,10 @@ class TestText:
 
 class TestNumbers:
     def test_integers(self) -> None:
-        given_, wanted = ["1", "+5", "-7", "1.0", "1,234", "１２", "1.5", "x", "9" * 19, "0x1F", "", None], [1, 5, -7, 1, 1234, 12, None, None, None, None, None, None]
+        given_, wanted = (
+            ["1", "+5", "-7", "1.0", "1,234", "１２", "1.5", "x", "9" * 19, "0x1F", "", None],
+            [1, 5, -7, 1, 1234, 12, None, None, None, None, None, None],
+        )
 
         assert read(given_, "integer") == (wanted, [False] * 6 + [True] * 4 + [False] * 2)
         assert read([1.0, 1.5], "integer") == ([1, None], [False, True])
@@ -106,7 +113,20 @@ class TestNumbers:
 
 
 class TestDates:
-    @pytest.mark.parametrize("text", ["19900102", "1990-01-02", "1990/01/02", "1990/1/2", "1990.1.2", "1990年1月2日", "１９９０年１月２日", "1990-01-02 00:00:00", "1990-01-02T23:59:59"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "19900102",
+            "1990-01-02",
+            "1990/01/02",
+            "1990/1/2",
+            "1990.1.2",
+            "1990年1月2日",
+            "１９９０年１月２日",
+            "1990-01-02 00:00:00",
+            "1990-01-02T23:59:59",
+        ],
+    )
     def test_a_date_is_written_in_many_ways(self, text: str) -> None:
         assert read([text], "date") == ([date(1990, 1, 2)], [False])
 
@@ -184,7 +204,10 @@ class TestGeometries:
 
 
 def test_columns_come_in_the_contract_s_order_and_names() -> None:
-    fields = [Field(name="name", title=Title(zh="", en=""), type="string", level="L1", column="姓名"), Field(name="id", title=Title(zh="", en=""), type="integer", level="L1")]
+    fields = [
+        Field(name="name", title=Title(zh="", en=""), type="string", level="L1", column="姓名"),
+        Field(name="id", title=Title(zh="", en=""), type="integer", level="L1"),
+    ]
     batch = pa.record_batch({"id": [1], "other": [2], "姓名": ["王"]})
 
     done = conform(batch, fields, timezone="Asia/Shanghai")

@@ -67,7 +67,9 @@ def test_a_batch_passes_up_to_the_gate_and_not_above(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("percent", [1, 6, 7, 29, 57, 58])
 def test_a_share_equal_to_the_gate_passes_whatever_its_binary_form(tmp_path: Path, percent: int) -> None:
-    verdict = judge_frame(frame(100, a=list(range(percent))), (check("a"),), Gate(failing=percent / 100), dataset="r", batch=1, docs=tmp_path)
+    verdict = judge_frame(
+        frame(100, a=list(range(percent))), (check("a"),), Gate(failing=percent / 100), dataset="r", batch=1, docs=tmp_path
+    )
 
     assert verdict.passed
 

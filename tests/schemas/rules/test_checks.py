@@ -19,7 +19,9 @@ KINDS = {
     "credit_code": Kind(kind="credit_code", title=TITLE, level="L1", rules=("credit_code",)),
     "mobile": Kind(kind="mobile", title=TITLE, level="L3", rules=("mobile",)),
 }
-CODES = {"sex": CodeList(codes="sex", title=TITLE, standard="GB/T 2261.1", entries=(Code(code="1", title=TITLE), Code(code="2", title=TITLE)))}
+CODES = {
+    "sex": CodeList(codes="sex", title=TITLE, standard="GB/T 2261.1", entries=(Code(code="1", title=TITLE), Code(code="2", title=TITLE)))
+}
 
 
 def field(name: str, type_: str = "string", **more: object) -> Field:

@@ -94,4 +94,9 @@ def test_equal_fields_are_judged_where_both_are_present() -> None:
 
 
 def test_a_value_of_an_unknown_kind_fails() -> None:
-    assert run("kind_known", pa.array(["x", "x", "x", None]), pa.array(["001", "7", None, "7"]), among=("001",)) == [True, False, False, None]
+    assert run("kind_known", pa.array(["x", "x", "x", None]), pa.array(["001", "7", None, "7"]), among=("001",)) == [
+        True,
+        False,
+        False,
+        None,
+    ]

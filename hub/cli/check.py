@@ -17,9 +17,9 @@ def check(
     ] = None,
 ) -> None:
     """检查全部声明文件，一次列出所有错误 · Check every declaration and list all mistakes at once."""
-    from schemas.checks import check as check_all  # noqa: PLC0415 (commands import what they need, so that `--help` is quick)
-    from schemas.declarations import read_all  # noqa: PLC0415
-    from schemas.editor import json_schemas  # noqa: PLC0415
+    from schemas.checks import check as check_all
+    from schemas.declarations import read_all
+    from schemas.editor import json_schemas
 
     found = read_all(settings().home)
     findings = check_all(found)

@@ -17,7 +17,7 @@ def demo(
     scale: Annotated[float, typer.Option(help="城市规模 · size of the city")] = 1.0,
 ) -> None:
     """建立示范城市，同步全部数据集，给出摘要 · Build the demo city, sync every dataset, and sum up."""
-    from demo.run import run  # noqa: PLC0415
+    from demo.run import run
 
     outcome = run(lambda text: console.print(f"[bold]›[/bold] {text}"), next_day=next_day, by_airflow=by_airflow, scale=scale)
     console.print()

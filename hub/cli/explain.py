@@ -16,7 +16,7 @@ def explain(
     json: AsJson = False,
 ) -> None:
     """说明一个主体各字段的来源；号码从提示或标准输入读取 · Say where each value of one subject comes from; the number comes from a prompt or stdin."""
-    from hub.flows import explaining  # noqa: PLC0415
+    from hub.flows import explaining
 
     described, found = explaining.explain(library, entity, _identifier(), by=actor())
     if not found:

@@ -13,7 +13,7 @@ STATES = {"planned": "进行中", "staged": "待发布", "held": "已扣留", "p
 @app.command("list")
 def list_jobs(*, json: AsJson = False) -> None:
     """列出全部作业及最近一次结果 · List every job and how it last went."""
-    from hub.flows import jobs  # noqa: PLC0415
+    from hub.flows import jobs
 
     found = jobs.listed()
     if json:
@@ -38,8 +38,8 @@ def list_jobs(*, json: AsJson = False) -> None:
 @app.command()
 def run(dataset: str, *, wait: Annotated[bool, typer.Option(help="等到结束 · wait for the end")] = True) -> None:
     """由 Airflow 运行一次 · Run a job once, by Airflow."""
-    from hub.errors import Rejected  # noqa: PLC0415
-    from hub.flows import scheduler  # noqa: PLC0415
+    from hub.errors import Rejected
+    from hub.flows import scheduler
 
     run_id = scheduler.trigger(dataset)
     console.print(f"已触发 · triggered: {dataset} {run_id}")
@@ -54,7 +54,7 @@ def run(dataset: str, *, wait: Annotated[bool, typer.Option(help="等到结束 �
 @app.command()
 def pause(dataset: str, reason: Annotated[str | None, typer.Option(help="原因 · why")] = None) -> None:
     """暂停作业 · Pause a job: it starts no more, whoever starts it."""
-    from hub.flows import jobs, scheduler  # noqa: PLC0415
+    from hub.flows import jobs, scheduler
 
     jobs.pause(dataset, by=actor(), reason=reason)
     if scheduler.status().running:
@@ -65,7 +65,7 @@ def pause(dataset: str, reason: Annotated[str | None, typer.Option(help="原因 
 @app.command()
 def resume(dataset: str) -> None:
     """恢复作业 · Let a job run again."""
-    from hub.flows import jobs, scheduler  # noqa: PLC0415
+    from hub.flows import jobs, scheduler
 
     jobs.resume(dataset, by=actor())
     if scheduler.status().running:

@@ -1,10 +1,13 @@
 """``hub library``: what the base libraries hold, their tables, their disputes."""
 
+from typing import Annotated
+
 import typer
 
 from hub.cli.printing import AsJson, actor, as_json, console, local, table
 
 app = typer.Typer(help="基础库 · Base libraries.", no_args_is_help=True)
+Only = Annotated[str | None, typer.Argument(help="只看这个库 · only this library")]
 
 
 @app.command("list")
@@ -63,7 +66,27 @@ def versions(library: str, *, json: AsJson = False) -> None:
 
 
 @app.command()
-def disputes(library: str | None = None, *, json: AsJson = False) -> None:
+def changes(
+    entity: Annotated[str, typer.Argument(help="如 population.person")],
+    *,
+    after: Annotated[int, typer.Option(help="自此版本之后 · after this version")],
+    until: Annotated[int | None, typer.Option(help="到此版本为止，缺省为最新 · up to this version, the newest by default")] = None,
+    json: AsJson = False,
+) -> None:
+    """统计两个版本之间的变化 · Count what changed between two versions."""
+    from hub.flows import bases  # noqa: PLC0415
+
+    newest, found = bases.changed(entity, after=after, until=until)
+    if json:
+        as_json({"entity": entity, "after": after, "until": newest, "changes": found})
+        return
+    words = {"insert": "新增 insert", "update": "变更 update", "delete": "删除 delete"}
+    rows = [(words[change], f"{count:,}") for change, count in found.items()]
+    table(f"{entity}：版本 {after} → {newest} · version {after} → {newest}", ["变化 change", "数量 count"], rows, right=(1,))
+
+
+@app.command()
+def disputes(library: Only = None, *, json: AsJson = False) -> None:
     """列出部门之间不一致的字段 · List fields on which departments disagree."""
     from hub.flows import bases  # noqa: PLC0415
 
@@ -76,7 +99,7 @@ def disputes(library: str | None = None, *, json: AsJson = False) -> None:
 
 
 @app.command()
-def unanchored(library: str | None = None, *, json: AsJson = False) -> None:
+def unanchored(library: Only = None, *, json: AsJson = False) -> None:
     """列出没有登记部门承认其主体的行 · List rows whose subject no register makes exist."""
     from hub.flows import bases  # noqa: PLC0415
 

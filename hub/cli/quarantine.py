@@ -1,14 +1,17 @@
 """``hub quarantine``: rows that broke a rule, explained without a value of theirs."""
 
+from typing import Annotated
+
 import typer
 
 from hub.cli.printing import AsJson, actor, as_json, local, table
 
 app = typer.Typer(help="隔离区 · Quarantine.", no_args_is_help=True)
+Only = Annotated[str | None, typer.Argument(help="只看这个数据集 · only this dataset")]
 
 
 @app.command("list")
-def list_heaps(dataset: str | None = None, *, json: AsJson = False) -> None:
+def list_heaps(dataset: Only = None, *, json: AsJson = False) -> None:
     """按数据集和规则列出隔离的行 · List quarantined rows by dataset and rule."""
     from hub.flows import quarantine  # noqa: PLC0415
 

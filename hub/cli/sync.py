@@ -5,7 +5,7 @@ from hub.cli.printing import actor, console, progress, table
 
 def sync(dataset: str) -> None:
     """立即运行一个作业（不经 Airflow） · Run one job here and now, without Airflow."""
-    from hub.flows import sync as flow  # noqa: PLC0415
+    from hub.flows import sync as flow
 
     with progress() as shown:
         published = flow.sync(dataset, started_by=actor(), progress=shown)

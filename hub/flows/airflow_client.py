@@ -3,27 +3,18 @@
 import json
 import time
 from http import HTTPStatus
-from typing import TypedDict, cast
+from typing import cast
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
 from hub.database.passwords import password
-from hub.errors import HubError, Mistake, Unavailable
+from hub.errors import HubError, Mistake, Refused, Unavailable
 from hub.flows.airflow_environment import ADMINISTRATOR, address
 
 _TIMEOUT = 30
 _BUILDING = 120
 _OPENER = build_opener(ProxyHandler({}))  # never by way of a proxy
 _MINUTES_OF_A_TOKEN = 60
-
-
-class Run(TypedDict):
-    """What the API says of one run of a DAG."""
-
-    dag_run_id: str
-    state: str
-    start_date: str | None
-    end_date: str | None
 
 
 _token: tuple[str, float] | None = None
@@ -46,33 +37,32 @@ def patch(path: str, body: dict[str, object]) -> dict[str, object]:
 
 def health() -> dict[str, dict[str, str | None]]:
     """Return the state of each component; no login needed."""
-    return cast("dict[str, dict[str, str | None]]", _send(Request(f"{address()}/api/v2/monitor/health")))  # noqa: S310 (http, loopback)
+    return cast("dict[str, dict[str, str | None]]", _send(Request(f"{address()}/api/v2/monitor/health")))
 
 
 def warm_tasks_api() -> None:
     """Let the API that tasks use build itself, as it does at its first request: seconds that no task should wait."""
-    with _OPENER.open(f"{address()}/execution/health", timeout=_BUILDING):
-        pass
+    _send(Request(f"{address()}/execution/health"), seconds=_BUILDING)
 
 
 def _call(method: str, path: str, body: dict[str, object] | None) -> dict[str, object]:
     headers = {"Authorization": f"Bearer {_login()}", "Content-Type": "application/json"}
     content = None if body is None else json.dumps(body).encode()
-    return _send(Request(f"{address()}/api/v2{path}", data=content, headers=headers, method=method))  # noqa: S310 (http, loopback)
+    return _send(Request(f"{address()}/api/v2{path}", data=content, headers=headers, method=method))
 
 
 def _login() -> str:
-    global _token  # noqa: PLW0603 (one login per process)
+    global _token
     if _token is None or time.monotonic() - _token[1] > _MINUTES_OF_A_TOKEN * 60:
         body = json.dumps({"username": ADMINISTRATOR, "password": password("airflow_admin")}).encode()
-        request = Request(f"{address()}/auth/token", data=body, headers={"Content-Type": "application/json"}, method="POST")  # noqa: S310
+        request = Request(f"{address()}/auth/token", data=body, headers={"Content-Type": "application/json"}, method="POST")
         _token = (str(_send(request)["access_token"]), time.monotonic())
     return _token[0]
 
 
-def _send(request: Request) -> dict[str, object]:
+def _send(request: Request, *, seconds: float = _TIMEOUT) -> dict[str, object]:
     try:
-        with _OPENER.open(request, timeout=_TIMEOUT) as answer:
+        with _OPENER.open(request, timeout=seconds) as answer:
             return cast("dict[str, object]", json.loads(answer.read() or b"{}"))
     except HTTPError as error:
         raise _in_our_words(error.code) from None
@@ -82,6 +72,8 @@ def _send(request: Request) -> dict[str, object]:
 
 def _in_our_words(status: int) -> HubError:
     match status:
+        case HTTPStatus.CONFLICT:
+            return Refused("Airflow has that run already", remedy="`hub batch list` shows the runs of the job")
         case HTTPStatus.NOT_FOUND:
             return Mistake(
                 "Airflow knows no such job or run", remedy="`hub job list` shows the jobs; a new one is there after five minutes"

@@ -8,9 +8,11 @@ from audit.events import Event
 from audit.log import record
 from hub.database.engine import engine
 from hub.database.roles import Role
+from hub.errors import Mistake
 from libraries import plan
+from libraries.changes import changes
 from libraries.disputes import Dispute, Unanchored, disputes, unanchored
-from libraries.layout import EntityLayout, layouts
+from libraries.layout import EntityLayout, layout_of, layouts
 from libraries.statements import scalar
 from libraries.versions import current_version
 from libraries.views import quoted
@@ -73,6 +75,20 @@ def _wanted(library: str | None) -> tuple[EntityLayout, ...]:
     if library is not None:
         declared.library(library)
     return tuple(layout for layout in layouts(declared) if library in {None, layout.library})
+
+
+def changed(path: str, *, after: int, until: int | None) -> tuple[int, dict[str, int]]:
+    """Return the version up to which changes of the entity *path* were counted, and how many subjects or rows changed how."""
+    declared = declarations()
+    library = declared.library(path.split(".", maxsplit=1)[0])
+    if path not in {f"{library.library}.{entity.entity}" for entity in library.entities}:
+        raise Mistake(f"there is no entity `{path}`", remedy="`hub library list` shows the entities")
+    layout = layout_of(declared, path)
+    with engine(Role.READER).connect() as connection:
+        newest = until if until is not None else current_version(connection, layout.library)
+        feed = changes(connection, layout, after=after, until=newest)
+        rows = connection.execute(sa.text(f"SELECT change, count(*) FROM ({feed}) feed GROUP BY change ORDER BY change"))
+        return newest, {change: count for change, count in rows}
 
 
 def planned() -> tuple[plan.Step, ...]:

@@ -1,11 +1,13 @@
 """The gate: does this batch go on, or does an officer have to look first? Nothing here sees a value."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pandas as pd
 import sqlalchemy as sa
 
+from connectors.protocol import Oddity
 from hub.flows.batches import CheckResult
 from hub.flows.stream import Taken
 from hub.settings import settings
@@ -23,6 +25,7 @@ class Outcome:
     read: int = 0
     quarantined: int = 0
     frames: list[pd.DataFrame] = field(default_factory=list)
+    oddities: Counter[Oddity] = field(default_factory=Counter)
 
     def add(self, taken: Taken) -> None:
         """Add one stretch of rows."""
@@ -31,8 +34,9 @@ class Outcome:
         self.frames.append(taken.verdicts)
 
     def counts(self) -> dict[str, object]:
-        """Return read = valid + quarantined."""
-        return {"read": self.read, "valid": self.read - self.quarantined, "quarantined": self.quarantined}
+        """Return read = valid + quarantined, and what the source could not hand over as it stood (read as null)."""
+        odd = {f"{one.column}: {one.what}": count for one, count in sorted(self.oddities.items(), key=str)}
+        return {"read": self.read, "valid": self.read - self.quarantined, "quarantined": self.quarantined, "oddities": odd}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,14 @@
 Airflow is started as separate processes and spoken to by its REST API; nothing here imports it.
 """
 
+import contextlib
 import fcntl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
 from urllib.parse import quote
 
 from hub.database import embedded
@@ -20,6 +23,8 @@ from schemas.manifest import jobs
 
 _START_SECONDS = 180
 _POLL_SECONDS = 0.5
+_TRIES = 5
+Answer = TypeVar("Answer")
 _ENDED = frozenset({"success", "failed"})
 
 
@@ -73,17 +78,20 @@ def status() -> Status:
 
 def trigger(dataset: str) -> str:
     """Run the job of *dataset* once, now; return Airflow's run id. ``Refused`` if the job is paused."""
-    if api.get(_path(dataset))["is_paused"]:
+    if _patiently(lambda: api.get(_path(dataset)))["is_paused"]:
         raise Refused(f"the job of {dataset} is paused", remedy=f"run `hub job resume {dataset}` first")
-    return str(api.post(f"{_path(dataset)}/dagRuns", {"logical_date": None})["dag_run_id"])
+    run_id = f"hub__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"
+    with contextlib.suppress(Refused):  # there already: the first answer was lost on the way
+        _patiently(lambda: api.post(f"{_path(dataset)}/dagRuns", {"dag_run_id": run_id, "logical_date": None}))
+    return run_id
 
 
 def wait(dataset: str, run_id: str, *, seconds: float = 3600) -> Ended:
     """Return how run *run_id* of *dataset* ended; ``Unavailable`` if it has not within *seconds*."""
     path = f"{_path(dataset)}/dagRuns/{quote(run_id, safe='')}"
-    _until(lambda: api.get(path)["state"] in _ENDED, what=f"the run of {dataset} has not ended", seconds=seconds)
-    succeeded = api.get(path)["state"] == "success"
-    return Ended(dataset=dataset, run_id=run_id, succeeded=succeeded, reason=None if succeeded else _reason(path))
+    _until(lambda: _patiently(lambda: api.get(path))["state"] in _ENDED, what=f"the run of {dataset} has not ended", seconds=seconds)
+    succeeded = _patiently(lambda: api.get(path))["state"] == "success"
+    return Ended(dataset=dataset, run_id=run_id, succeeded=succeeded, reason=None if succeeded else _patiently(lambda: _reason(path)))
 
 
 def pause(dataset: str) -> None:
@@ -126,6 +134,7 @@ def _every_job_is_known() -> bool:
         components = api.health()
         healthy = all(components[name]["status"] == "healthy" for name in ("metadatabase", "scheduler", "dag_processor"))
         if healthy:
+            api.warm_tasks_api()
             _refuse_unreadable_dags()
         return healthy and _known() >= {f"sync__{job.dataset}" for job in jobs()}
     except Unavailable:
@@ -153,6 +162,18 @@ def _known() -> set[str]:
         if not isinstance(page, list) or not page:
             return found
         found |= {str(dag["dag_id"]) for dag in page}
+
+
+def _patiently(call: Callable[[], Answer]) -> Answer:
+    """Return the answer to *call*, asked again while Airflow runs but does not answer: it has one core to do it with."""
+    for _ in range(_TRIES - 1):
+        try:
+            return call()
+        except Unavailable:
+            if not airflow_processes.running():
+                raise
+        time.sleep(_POLL_SECONDS)
+    return call()
 
 
 def _until(reached: Callable[[], bool], *, what: str, seconds: float = _START_SECONDS) -> None:

@@ -6,10 +6,12 @@ the result is as if nothing had happened: staging commits at its end, publishing
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import cast
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -184,11 +186,14 @@ def _stage(run: Run, progress: Progress) -> None:
             key=run.shares[0].protection.checksum_key, timezone=_timezone(run), progress=progress,
         )  # fmt: skip
         began = seconds.of("key_pass", began)
+        earlier = Counter(source.oddities)
         outcome = _take(run, source, window, stage, keys, seconds, progress)
         if window.bounded and reconciliation.unseen(stage, run.shares[0], run.contract):
             window = Window()
             stage.empty()
+            earlier = Counter(source.oddities)
             outcome = _take(run, source, window, stage, keys, seconds, progress)
+        outcome.oddities = source.oddities - earlier
         snapshot = source.snapshot
         stage.analyze([stage.names.rows(number) for number in range(len(run.shares))])
         stage.commit()
@@ -320,15 +325,35 @@ def publish(batch_id: int, *, started_by: str, release: bool = False) -> Publish
 
     A batch staged under other declarations or keys, or emptied by a crash of the database server, is read again.
     A held batch is :class:`Rejected` with the gate's reasons, unless *release* (an officer's recorded decision).
+    A batch that is published already gives what its publishing gave: a task killed after its commit is run again.
     """
+    dataset = _dataset_of(batch_id)
+    with job_lock(dataset):
+        published = _publish_locked(batch_id, started_by, release=release)
+    if published is None:
+        return publish(stage(dataset, started_by=started_by), started_by=started_by)
+    return published
+
+
+def _dataset_of(batch_id: int) -> str:
+    with engine(Role.READER).connect() as connection:
+        return batches.find(connection, batch_id).dataset
+
+
+def _publish_locked(batch_id: int, started_by: str, *, release: bool) -> Published | None:
+    """Publish under the job's lock, or return ``None`` if the batch must be read again."""
     with engine(Role.READER).connect() as connection:
         batch = batches.find(connection, batch_id)
-    with job_lock(batch.dataset):
-        run = _resume(batch, started_by, release=release)
-        published = _publish(run, batch) if run is not None else None
-    if published is None:
-        return publish(stage(batch.dataset, started_by=started_by), started_by=started_by)
-    return published
+    if batch.state == "published":
+        return _published_before(batch)
+    run = _resume(batch, started_by, release=release)
+    return _publish(run, batch) if run is not None else None
+
+
+def _published_before(batch: batches.Batch) -> Published:
+    versions = cast("dict[str, int]", batch.counts["versions"])
+    entities = cast("dict[str, dict[str, int]]", batch.counts["entities"])
+    return Published(batch=batch.id, versions=versions, merged={path: Merged(**counts) for path, counts in entities.items()})
 
 
 def _resume(batch: batches.Batch, started_by: str, *, release: bool) -> Run | None:
@@ -422,20 +447,23 @@ def _record_published(
 
 def release(batch_id: int, *, by: str, reason: str) -> Published:
     """Publish a held batch on an officer's word, with the reason in the audit log."""
-    with engine(Role.WRITER).begin() as connection:
-        batch = batches.find(connection, batch_id)
-        if batch.state != "held":
-            raise Refused(f"batch {batch_id} is {batch.state}, not held", remedy="only a held batch can be released")
-        batches.update(connection, batch_id, reason=reason)
-        record(connection, Event.BATCH_RELEASED, actor=by, details={"batch": batch_id, "dataset": batch.dataset, "reason": reason})
-    return publish(batch_id, started_by=by, release=True)
+    dataset = _dataset_of(batch_id)
+    with job_lock(dataset):
+        with engine(Role.WRITER).begin() as connection:
+            state = batches.find(connection, batch_id).state
+            if state != "held":
+                raise Refused(f"batch {batch_id} is {state}, not held", remedy="only a held batch can be released")
+            batches.update(connection, batch_id, reason=reason)
+            record(connection, Event.BATCH_RELEASED, actor=by, details={"batch": batch_id, "dataset": dataset, "reason": reason})
+        published = _publish_locked(batch_id, by, release=True)
+    return published if published is not None else sync(dataset, started_by=by)
 
 
 def discard(batch_id: int, *, by: str, reason: str) -> None:
     """Throw a staged or held batch away, with the reason in the audit log. The libraries stay as they are."""
-    with engine(Role.READER).connect() as connection:
-        batch = batches.find(connection, batch_id)
-    with job_lock(batch.dataset):
+    with job_lock(_dataset_of(batch_id)):
+        with engine(Role.READER).connect() as connection:
+            batch = batches.find(connection, batch_id)
         if batch.state not in {"staged", "held"}:
             raise Refused(f"batch {batch_id} is {batch.state}", remedy="only a staged or held batch can be discarded")
         _discard(batch_id, by, reason=reason)

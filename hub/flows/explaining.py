@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
@@ -12,11 +13,16 @@ from hub.database.roles import Role
 from hub.errors import Mistake
 from hub.flows.keys import keyring
 from hub.flows.naturals import natural_keys
+from hub.settings import settings
 from libraries.explain import Origin, origins, subject_of
 from libraries.layout import layout_of, treatment
 from schemas.declarations import Declarations, declarations
 from schemas.library import Entity, EntityField, Library
+from schemas.rules.divisions import divisions
 from schemas.vocabulary import Treatment
+
+
+DIVISIONS = frozenset({"division_code", "hukou_division_code"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,5 +81,17 @@ def _shown(declared: Declarations, field: EntityField, value: object) -> str:
     if isinstance(value, bytes | memoryview):
         word = {Treatment.TOKEN: "token 假名", Treatment.SEAL: "sealed 密文"}.get(treatment(declared, field).treatment, "bytes")
         return f"{word} {bytes(value).hex()[:12]}…"
-    titles = {code.code: code.title.zh for code in declared.codes[field.codes].entries} if field.codes else {}
-    return f"{value} {titles[str(value)]}" if str(value) in titles else str(value)
+    if isinstance(value, datetime):
+        return value.astimezone(ZoneInfo(settings().timezone)).strftime("%Y-%m-%d %H:%M:%S")
+    meaning = _meaning(declared, field, str(value))
+    return f"{value} {meaning}" if meaning else str(value)
+
+
+def _meaning(declared: Declarations, field: EntityField, code: str) -> str | None:
+    """Return what a code means, in the words of its list; the newest name of a division."""
+    if field.codes:
+        return next((one.title.zh for one in declared.codes[field.codes].entries if one.code == code), None)
+    if field.kind in DIVISIONS:
+        names = [one.name for one in divisions() if one.code == code]
+        return names[-1] if names else None
+    return None

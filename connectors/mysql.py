@@ -258,7 +258,7 @@ class MysqlSession(Session):
 def _general_failure(source: Source, place: Place, code: int) -> HubError:
     if code in _TURNED_AWAY:
         return failures.turned_away(source)
-    if code in _GONE or code >= CR.CR_ERROR_FIRST and code <= CR.CR_ERROR_LAST:
+    if code in _GONE or (code >= CR.CR_ERROR_FIRST and code <= CR.CR_ERROR_LAST):
         return failures.down(source, f"the server does not answer or ended the connection (error {code})")
     return failures.query_refused(source, place, code)
 

@@ -14,7 +14,6 @@ from demo.numbers import (
     citizen_numbers,
     joined,
     mobile_numbers,
-    padded,
 )
 from demo.places import Ground, prefixes
 from demo.words import people_names

@@ -247,7 +247,7 @@ def _subject_kind(declared: Declarations, path: str, entity: Entity) -> str:
     if entity.parent is None:
         return entity.subject
     try:
-        return declared.entity(f"{path.split('.')[0]}.{entity.parent}")[1].subject
+        return declared.entity(f"{path.split('.', maxsplit=1)[0]}.{entity.parent}")[1].subject
     except KeyError:
         return entity.subject
 

@@ -38,7 +38,7 @@ def main() -> None:
     except HubError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (the last line of defence: messages of others may quote values)
         place = traceback.extract_tb(error.__traceback__)[-1]
         sys.stderr.write(f"a fault of the hub itself: {type(error).__name__} in {place.name}, line {place.lineno}\n")
         sys.stderr.write("  What to do: report it with this line; nothing was half done\n")

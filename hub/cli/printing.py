@@ -36,7 +36,7 @@ def local(moment: datetime | None) -> str:
 
 def as_json(value: object) -> None:
     """Print *value* (records, lists, plain values) as JSON."""
-    print(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
+    print(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))  # noqa: T201 (what --json is for)
 
 
 def _plain(value: object) -> object:
@@ -72,7 +72,7 @@ class Shown:
         text = f"{STEPS.get(step, step)} {rows:,}"
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, description=text)
-        elif time.monotonic() - self._last > 5:
+        elif time.monotonic() - self._last > 5:  # noqa: PLR2004 (seconds between plain lines)
             self._last = time.monotonic()
             sys.stderr.write(text + "\n")
 

@@ -32,7 +32,7 @@ def ahead(items: Iterator[Item], depth: int = 2) -> Iterator[Item]:
                 if stop.is_set():
                     return
             offer(_END)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 (handed to the consumer, whatever it is)
             offer(_Failed(error))
 
     producer = threading.Thread(target=produce, name="ahead", daemon=True)

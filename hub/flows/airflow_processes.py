@@ -21,7 +21,7 @@ def start(*, timetable: bool) -> None:
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     variables = environment() | {"AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": str(timetable)}
     with open(log, "ab", opener=_private) as out:
-        started = subprocess.Popen(
+        started = subprocess.Popen(  # noqa: S603 (this interpreter, a module of ours)
             [sys.executable, "-m", "dags.serve", str(log.parent)],
             cwd=REPOSITORY, env=variables, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, umask=0o077,
         )  # fmt: skip

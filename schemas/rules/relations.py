@@ -1,6 +1,5 @@
 """Rules between two fields of one row."""
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 

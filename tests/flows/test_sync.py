@@ -7,7 +7,6 @@ import pytest
 from hub.errors import Refused, Rejected
 from hub.flows import sync
 
-
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 
@@ -83,7 +82,7 @@ def test_a_broken_row_is_quarantined_sealed_with_its_rule_and_position(town):
 
     rows = town.all("SELECT position, checks, row_key, sealed FROM hub.quarantine")
     assert [(row["position"], row["checks"]) for row in rows] == [(2, ["citizen_no.citizen_number"])]
-    assert "310101198001010012".encode() not in bytes(rows[0]["sealed"])
+    assert b"310101198001010012" not in bytes(rows[0]["sealed"])
     assert years(town) == [1985, 1990]
 
 

@@ -90,7 +90,7 @@ class TestNumbers:
         given_ = ["1", "-7.25", "1.12345600", "0012.", ".5", "1,234.5", "1.1234567", "1" * 15, "1e3", ".", ""]
         read_, marks = read(given_, "decimal")
 
-        assert read_[:6] == [Decimal("1"), Decimal("-7.25"), Decimal("1.123456"), Decimal("12"), Decimal("0.5"), Decimal("1234.5")]
+        assert read_[:6] == [Decimal(1), Decimal("-7.25"), Decimal("1.123456"), Decimal(12), Decimal("0.5"), Decimal("1234.5")]
         assert marks == [False] * 6 + [True] * 4 + [False]
 
     def test_floating_point_is_rounded_to_the_scale(self) -> None:

@@ -8,7 +8,7 @@ import traceback
 
 import typer
 
-from hub.cli import batch, check, db, demo, explain, job, key, library, quarantine, sync
+from hub.cli import batch, check, db, demo, explain, job, key, library, quarantine, service, sync
 from hub.errors import HubError
 
 app = typer.Typer(
@@ -29,6 +29,8 @@ app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(library.app, name="library")
 app.command("explain")(explain.explain)
 app.command("demo")(demo.demo)
+app.command("up")(service.up)
+app.command("down")(service.down)
 
 
 def main() -> None:

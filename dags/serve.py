@@ -37,7 +37,7 @@ def serve(logs: Path) -> int:
     asked = _stop_on_request(running)
     ended, _ = os.wait()
     if not asked:
-        print(f"{running[ended]} ended by itself; stopping the others", flush=True)
+        sys.stderr.write(f"{running[ended]} ended by itself; stopping the others\n")
     del running[ended]
     _stop(running)
     return 0 if asked else 1
@@ -50,10 +50,10 @@ def _fork(arguments: tuple[str, ...], log: Path) -> int:
     out = os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
     os.dup2(out, sys.stdout.fileno())
     os.dup2(out, sys.stderr.fileno())
-    settings.configure_orm()
+    settings.configure_orm()  # type: ignore[no-untyped-call]
     sys.argv = ["airflow", *arguments]
     try:
-        airflow_command()
+        airflow_command()  # type: ignore[no-untyped-call]
     finally:
         os._exit(0)  # never return into the parent's code
 

@@ -10,13 +10,15 @@ from importlib import import_module
 from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
 
+from connectors.registry import BUILT_IN
+
 HEAVY = (
-    "pyarrow.compute",
-    "adbc_driver_postgresql.dbapi",
-    "hub.flows.sync",
-    "schemas.expectations",
-    "great_expectations",
-    "airflow.sdk.execution_time.task_runner",
+    "hub.flows.sync",  # pyarrow, pandas, ADBC, SQLAlchemy, cryptography
+    "great_expectations",  # scipy, altair, …
+    "jinja2.ext",
+    "pyproj",
+    "schemas.checks",
+    *BUILT_IN.values(),  # every connector of ours, with its driver
 )
 
 
@@ -24,7 +26,7 @@ class Warmth:
     """A listener of Airflow's life cycle."""
 
     @hookimpl
-    def on_starting(self, component: object) -> None:
+    def on_starting(self, component: object) -> None:  # noqa: ARG002 (Airflow's signature)
         """Import the heavy modules as the scheduler starts, before it forks. Other components have no use for them."""
         if "scheduler" in sys.argv:
             warm()

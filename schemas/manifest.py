@@ -95,7 +95,7 @@ def _fingerprint() -> str:
 
 
 def _write_in_another_process() -> None:
-    subprocess.run([sys.executable, "-m", "schemas.manifest"], cwd=REPOSITORY, check=False, capture_output=True)  # noqa: S603 (this module)
+    subprocess.run([sys.executable, "-m", "schemas.manifest"], cwd=REPOSITORY, check=False, capture_output=True)
 
 
 if __name__ == "__main__":

@@ -54,9 +54,10 @@ def adbc(role: Role | str) -> Connection:
     """
     target = url(role)
     try:
-        return adbc_driver_postgresql.dbapi.connect(_libpq(target, "hub adbc"))
+        opened: Connection = adbc_driver_postgresql.dbapi.connect(_libpq(target, "hub adbc"))
     except adbc_driver_manager.Error as error:
         raise not_connected(str(error), Role(role)) from None
+    return opened
 
 
 def _base() -> URL:

@@ -15,7 +15,7 @@ from dags.prepare import pools
 from schemas.manifest import jobs
 
 def task(one):
-    return {"pool": one.pool, "retries": one.retries, "outlets": [asset.uri for asset in one.outlets], "after": sorted(one.upstream_task_ids)}
+    return {"pool": one.pool, "outlets": [asset.uri for asset in one.outlets], "after": sorted(one.upstream_task_ids)}
 
 bag = BundleDagBag("dags", bundle_path=Path("dags").resolve(), bundle_name="dags-folder")
 print(json.dumps({

@@ -173,7 +173,8 @@ class ExcelSession(Session):
         return failures.broken(
             self._source,
             self._place,
-            f"{rows.total} rows hold values where there is no header (header: {len(self._header)} columns, values up to column {widest}): {rows}",
+            f"{rows.total} rows hold values where there is no header "
+            f"(header: {len(self._header)} columns, values up to column {widest}): {rows}",
             "have the department give each column a name in the header, or clear those cells",
         )
 

@@ -41,9 +41,10 @@ def no_such_column(source: Source, place: Place, name: str, existing: Sequence[s
 
 def no_such_table(source: Source, place: Place, existing: Sequence[str]) -> Mistake:
     """Say that the table is not there, which are, and which is nearest."""
+    shown = listed(existing) or "it shows none to this user"
     return Mistake(
         f"source {source.source!r}: there is no {place}",
-        remedy=f"{_nearest(place.table or '', existing)}write one of its tables in the contract: {listed(existing) or 'it shows none to this user'}",
+        remedy=f"{_nearest(place.table or '', existing)}write one of its tables in the contract: {shown}",
     )
 
 
@@ -68,7 +69,8 @@ def timed_out(source: Source, place: Place) -> Unavailable:
     """Say that reading took longer than the source's declaration allows."""
     return Unavailable(
         f"source {source.source!r}, {place}: reading took longer than {source.statement_timeout_seconds} s and was ended",
-        remedy="try again at a quieter hour; else read less at a time (incremental, an index on the cursor) or raise `statement_timeout_seconds`",
+        remedy="try again at a quieter hour; else read less at a time (incremental, an index on the cursor) "
+        "or raise `statement_timeout_seconds`",
     )
 
 

@@ -7,7 +7,6 @@ import os
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connectors import failures
@@ -16,6 +15,7 @@ from hub.settings import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from connectors.protocol import Place
     from schemas.source import Source

@@ -143,7 +143,8 @@ class GeojsonSession(Session):
             same = False
         if not same:
             raise Mistake(
-                f"source {self._source.source!r}, {self._place}: the file names another reference system than the declared {self._source.crs!r}",
+                f"source {self._source.source!r}, {self._place}: "
+                f"the file names another reference system than the declared {self._source.crs!r}",
                 remedy="ask the department which one is right; mend `crs` in the source's declaration or have the file written anew",
             )
 

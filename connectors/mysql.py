@@ -9,7 +9,6 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pyarrow as pa
 import pymysql
-from pymysql.connections import MySQLResult
 from pymysql.constants import CR, ER
 from pymysql.converters import encoders
 from pymysql.cursors import SSCursor
@@ -22,6 +21,8 @@ from hub.errors import HubError, Mistake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from pymysql.connections import MySQLResult
 
     from connectors.protocol import Connector, Place, Window
     from schemas.source import Source
@@ -200,7 +201,8 @@ class MysqlSession(Session):
         if not rows:
             tables = self._rows(
                 "SELECT if(table_schema = database(), table_name, concat(table_schema, '.', table_name)) FROM information_schema.tables "
-                "WHERE table_schema NOT IN ('information_schema', 'performance_schema', 'mysql', 'sys') ORDER BY table_schema <> coalesce(database(), ''), 1"
+                "WHERE table_schema NOT IN ('information_schema', 'performance_schema', 'mysql', 'sys') "
+                "ORDER BY table_schema <> coalesce(database(), ''), 1"
             )
             raise failures.no_such_table(self._source, self._place, [row[0].decode() for row in tables])
         return [row[0].decode() for row in rows]
@@ -258,7 +260,7 @@ class MysqlSession(Session):
 def _general_failure(source: Source, place: Place, code: int) -> HubError:
     if code in _TURNED_AWAY:
         return failures.turned_away(source)
-    if code in _GONE or (code >= CR.CR_ERROR_FIRST and code <= CR.CR_ERROR_LAST):
+    if code in _GONE or (CR.CR_ERROR_FIRST <= code <= CR.CR_ERROR_LAST):
         return failures.down(source, f"the server does not answer or ended the connection (error {code})")
     return failures.query_refused(source, place, code)
 

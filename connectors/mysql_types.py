@@ -14,6 +14,7 @@ from connectors.protocol import Oddity
 from connectors.sql import column
 
 BINARY = 63  # the character set number of bytes
+_WIDEST = 38  # digits of a decimal128
 _ZERO_DATE = "zero or impossible date"
 _INTEGERS = {
     FIELD_TYPE.TINY: (pa.int8(), pa.uint8()),
@@ -87,7 +88,7 @@ def reading(described: Described) -> Reading:
 def _decimal(described: Described) -> pa.DataType:
     # The display length counts the sign (unless unsigned) and the point (if there is a scale).
     precision = described.length - (described.scale > 0) - (not described.flags & FLAG.UNSIGNED)
-    return pa.decimal128(precision, described.scale) if precision <= 38 else pa.string()
+    return pa.decimal128(precision, described.scale) if precision <= _WIDEST else pa.string()
 
 
 def taken(reading: Reading, printed: pa.BinaryArray) -> tuple[pa.Array, Counter[Oddity]]:

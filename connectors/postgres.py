@@ -221,6 +221,6 @@ def _connected(source: Source, address: str) -> adbc.Connection:
 
 def _answers(address: str) -> bool:
     """Whether a server listens there: libpq's errors at connecting have no code, and speak the server's language."""
-    from psycopg import pq  # only on the way to an error
+    from psycopg import pq  # noqa: PLC0415 (only on the way to an error)
 
     return pq.PGconn.ping(address.encode()) == pq.Ping.OK

@@ -18,6 +18,7 @@ _AS_IS = {
     "bool", "int2", "int4", "int8", "oid", "float4", "float8", "text", "varchar", "name",
     "bytea", "date", "time", "timestamp", "timestamptz",
 }  # fmt: skip
+_WIDEST = 38  # digits of a decimal128
 _FIRST, _LAST = date(1, 1, 1), date(9999, 12, 31)
 
 
@@ -50,7 +51,7 @@ def _decimal(typmod: int) -> pa.DataType:
         return pa.string()
     # numeric's typmod: precision and scale in 16 bits each, plus the header of four bytes; scale is signed in 11 bits.
     precision, scale = (typmod - 4) >> 16 & 0xFFFF, ((typmod - 4) & 0x7FF ^ 1024) - 1024
-    return pa.decimal128(precision, scale) if precision <= 38 and 0 <= scale <= precision else pa.string()
+    return pa.decimal128(precision, scale) if precision <= _WIDEST and 0 <= scale <= precision else pa.string()
 
 
 def taken(reading: Reading, array: pa.Array) -> tuple[pa.Array, Counter[Oddity]]:

@@ -7,8 +7,6 @@ Modules are imported when a source of theirs is opened, so that reading declarat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -17,6 +15,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from hub.errors import Mistake
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
     from connectors.protocol import Connector, Place
     from schemas.source import Source
 

@@ -61,5 +61,6 @@ def _touched(names: tuple[str, str], after: int, until: int) -> str:
     now, history = names
     return (
         f"SELECT subject FROM {now} WHERE since > {after:d} AND since <= {until:d} "
-        f"UNION SELECT subject FROM {history} WHERE (since > {after:d} AND since <= {until:d}) OR (until > {after:d} AND until <= {until:d})"
+        f"UNION SELECT subject FROM {history} "
+        f"WHERE (since > {after:d} AND since <= {until:d}) OR (until > {after:d} AND until <= {until:d})"
     )

@@ -53,7 +53,7 @@ def origins(connection: sa.Connection, layout: EntityLayout, subject: int) -> tu
                     batch=batch,
                     contract_version=contract_version,
                     at=at,
-                )  # fmt: skip
+                )
             )
     return tuple(found)
 

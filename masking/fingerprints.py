@@ -5,13 +5,12 @@ Both are keyed (AES-CMAC), because a plain hash of few possible values is read b
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from cryptography.hazmat.primitives.hashes import Hash
-from numpy.typing import NDArray
 
 from hub.errors import Mistake
 from masking.blocks import BLOCK, WORD, BlockCipher, Blocks, Bytes, Rows, as_words, zeros
@@ -20,6 +19,9 @@ from masking.columns import Column, as_bytes, chunks, is_bytes, is_text, joined,
 from masking.framing import framed_text, in_blocks
 from masking.keys import Key
 from masking.tokens import TOKEN, fixed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _LENGTH: Final = np.dtype("<u4")
 _HALF: Final = (1 << 64) - 1

@@ -276,7 +276,7 @@ def an_entity_is_fed_once_by_a_contract(declared: Declarations) -> Iterator[Find
 
 def table_names_fit(declared: Declarations) -> Iterator[Finding]:
     """PostgreSQL cuts names at 63 bytes without a word, and two tables would become one."""
-    for contract, index, given, entity, written in _contributions(declared):
+    for contract, index, _, entity, written in _contributions(declared):
         name = f"{entity.entity}__{contract.dataset}__history"
         if len(name.encode()) > POSTGRES_NAME_BYTES:
             yield written.finding(
@@ -330,7 +330,9 @@ def _has_a_voice(
     named = {authority.dataset for authority in field.authority or entity.authority}
     if speaking - named:
         yield written.finding(
-            *loc, problem=f"`{field.name}` gets values from {', '.join(sorted(speaking - named))}, which has no rank", remedy="add it to `authority:` with its legal basis"
+            *loc,
+            problem=f"`{field.name}` gets values from {', '.join(sorted(speaking - named))}, which has no rank",
+            remedy="add it to `authority:` with its legal basis",
         )  # fmt: skip
 
 

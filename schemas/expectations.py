@@ -83,8 +83,8 @@ def judge_frame(frame: "pd.DataFrame", checks: Sequence[Check], gate: Gate, *, d
     """Judge the verdicts of one batch: one uint8 column per check id, indexed by row position.
 
     Not passed if the share of rows that fail any check of severity error is above ``gate.failing``;
-    an empty batch passes. `Rejected` if Great Expectations could not judge. The page, ``<batch>.html`` in *docs*, shows counts and some row positions,
-    and stands alone: opening it loads nothing. Nothing is sent anywhere.
+    an empty batch passes. `Rejected` if Great Expectations could not judge. The page, ``<batch>.html`` in *docs*,
+    shows counts and some row positions, and stands alone: opening it loads nothing. Nothing is sent anywhere.
     """
     judged = frame.assign(**{ROWS: _valid_rows(frame, checks)})
     result = _validated(judged, suite_of(checks, gate, dataset=dataset))

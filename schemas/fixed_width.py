@@ -80,7 +80,7 @@ def padded(values: pa.Array, width: int, *, right: bool) -> Bytes:
 
 def flags(column: pa.Array) -> Booleans:
     """Return a boolean column as numpy; null counts as false."""
-    return np.asarray(pc.fill_null(column, False).to_numpy(zero_copy_only=False), dtype=np.bool_)
+    return np.asarray(pc.fill_null(column, fill_value=False).to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
 def verdict(values: pa.Array, holds: Booleans, *, judged: Booleans | None = None) -> pa.BooleanArray:

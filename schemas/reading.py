@@ -17,13 +17,13 @@ from hub.errors import Finding
 from schemas.declared import Declared
 
 Loc = tuple[str | int, ...]
-Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
+Plain = bool | int | float | str | list["Plain"] | dict[str, "Plain"] | None
 Model = TypeVar("Model", bound=Declared)
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9]\d*)\Z")
 _NUMBER = re.compile(r"[-+]?\d+\.\d+([eE][-+]?\d+)?\Z")
 _QUOTED = frozenset("'\"|>")
-_WORDS: dict[str, None | bool] = {"true": True, "false": False, "null": None, "~": None, "": None}
+_WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ Reason = Annotated[str, typer.Option(prompt="原因 reason", help="记入审计 
 @app.command("list")
 def list_batches(dataset: Only = None, *, limit: int = 30, json: AsJson = False) -> None:
     """列出最近的批次 · List the newest batches."""
-    from hub.flows import batches  # noqa: PLC0415
+    from hub.flows import batches
 
     found = batches.newest(dataset, limit=limit)
     if json:
@@ -42,7 +42,7 @@ def _lasted(batch: "Batch") -> str:
 @app.command()
 def show(batch: int, *, json: AsJson = False) -> None:
     """查看一个批次：窗口、计数、校验和、用时、规则 · Show one batch."""
-    from hub.flows import batches  # noqa: PLC0415
+    from hub.flows import batches
 
     found, checks = batches.show(batch)
     if json:
@@ -58,7 +58,10 @@ def show(batch: int, *, json: AsJson = False) -> None:
         ("源快照 snapshot", found.snapshot or "无 none"),
         ("契约/策略/代码版本 versions", f"contract {found.contract_version}, policy {found.policy_version}, code {found.code_version}"),
         ("源行数 source rows", found.counts.get("source_rows", "—")),
-        ("读取 = 合格 + 隔离", f"{found.counts.get('read', '—')} = {found.counts.get('valid', '—')} + {found.counts.get('quarantined', '—')}"),
+        (
+            "读取 = 合格 + 隔离",
+            f"{found.counts.get('read', '—')} = {found.counts.get('valid', '—')} + {found.counts.get('quarantined', '—')}",
+        ),
         ("读作空值 read as null", _oddities(found.counts.get("oddities"))),
         ("源键校验和 source checksum", found.source_checksum or "—"),
         ("目标键校验和 target checksum", found.target_checksum or "—"),
@@ -81,14 +84,23 @@ def _show_entities(entities: object) -> None:
         return
     names = ("staged", "new", "changed", "reprotected", "unchanged", "superseded", "deleted")
     rows = [(path, *(counts[name] for name in names)) for path, counts in entities.items()]
-    columns = ["实体 entity", "暂存 staged", "新增 new", "变更 changed", "重新保护 re-protected", "未变 unchanged", "被取代 superseded", "删除 deleted"]
+    columns = [
+        "实体 entity",
+        "暂存 staged",
+        "新增 new",
+        "变更 changed",
+        "重新保护 re-protected",
+        "未变 unchanged",
+        "被取代 superseded",
+        "删除 deleted",
+    ]
     table("合并结果 · Merged", columns, rows, right=range(1, 8))
 
 
 @app.command()
 def release(batch: int, reason: Reason) -> None:
     """放行被扣留的批次 · Publish a held batch, with a reason."""
-    from hub.flows import sync  # noqa: PLC0415
+    from hub.flows import sync
 
     sync.release(batch, by=actor(), reason=reason)
     console.print(f"已放行并发布 · released and published: {batch}")
@@ -97,7 +109,7 @@ def release(batch: int, reason: Reason) -> None:
 @app.command()
 def discard(batch: int, reason: Reason) -> None:
     """作废被扣留的批次 · Throw a held batch away, with a reason."""
-    from hub.flows import sync  # noqa: PLC0415
+    from hub.flows import sync
 
     sync.discard(batch, by=actor(), reason=reason)
     console.print(f"已作废 · discarded: {batch}")

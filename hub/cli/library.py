@@ -13,14 +13,20 @@ Only = Annotated[str | None, typer.Argument(help="只看这个库 · only this l
 @app.command("list")
 def list_entities(*, json: AsJson = False) -> None:
     """列出各基础库的实体、行数与来源 · List entities, their rows and who contributes."""
-    from hub.flows import bases  # noqa: PLC0415
+    from hub.flows import bases
 
     found = bases.listed()
     if json:
         as_json(found)
         return
     rows = [
-        (f"{one.library_title.zh} {one.library}", f"{one.entity_title.zh} {one.entity}", one.version, f"{one.rows:,}", _sources(one.datasets))
+        (
+            f"{one.library_title.zh} {one.library}",
+            f"{one.entity_title.zh} {one.entity}",
+            one.version,
+            f"{one.rows:,}",
+            _sources(one.datasets),
+        )
         for one in found
     ]
     table("基础库 · Base libraries", ["库 library", "实体 entity", "版本", "行数 rows", "来源 datasets"], rows, right=(2, 3))
@@ -33,7 +39,7 @@ def _sources(datasets: dict[str, int]) -> str:
 @app.command()
 def plan(*, json: AsJson = False) -> None:
     """比较声明与库表，列出待做的变更 · Show what `apply` would change."""
-    from hub.flows import bases  # noqa: PLC0415
+    from hub.flows import bases
 
     steps = bases.planned()
     if json:
@@ -46,7 +52,7 @@ def plan(*, json: AsJson = False) -> None:
 @app.command()
 def apply() -> None:
     """按声明建立或变更库表 · Bring the library tables to the declarations."""
-    from hub.flows import bases  # noqa: PLC0415
+    from hub.flows import bases
 
     steps = bases.applied(by=actor())
     console.print(f"已完成 {len(steps)} 步 · {len(steps)} steps done" if steps else "声明与库表一致 · declarations and tables agree")
@@ -55,7 +61,7 @@ def apply() -> None:
 @app.command()
 def versions(library: str, *, json: AsJson = False) -> None:
     """列出一个库的版本及其由来 · List the versions of a library."""
-    from hub.flows import bases  # noqa: PLC0415
+    from hub.flows import bases
 
     found = bases.versions(library)
     if json:
@@ -74,7 +80,7 @@ def changes(
     json: AsJson = False,
 ) -> None:
     """统计两个版本之间的变化 · Count what changed between two versions."""
-    from hub.flows import bases  # noqa: PLC0415
+    from hub.flows import bases
 
     newest, found = bases.changed(entity, after=after, until=until)
     if json:
@@ -88,7 +94,7 @@ def changes(
 @app.command()
 def disputes(library: Only = None, *, json: AsJson = False) -> None:
     """列出部门之间不一致的字段 · List fields on which departments disagree."""
-    from hub.flows import bases  # noqa: PLC0415
+    from hub.flows import bases
 
     found = bases.all_disputes(library)
     if json:
@@ -101,7 +107,7 @@ def disputes(library: Only = None, *, json: AsJson = False) -> None:
 @app.command()
 def unanchored(library: Only = None, *, json: AsJson = False) -> None:
     """列出没有登记部门承认其主体的行 · List rows whose subject no register makes exist."""
-    from hub.flows import bases  # noqa: PLC0415
+    from hub.flows import bases
 
     found = bases.all_unanchored(library)
     if json:

@@ -13,7 +13,7 @@ Only = Annotated[str | None, typer.Argument(help="只看这个数据集 · only 
 @app.command("list")
 def list_heaps(dataset: Only = None, *, json: AsJson = False) -> None:
     """按数据集和规则列出隔离的行 · List quarantined rows by dataset and rule."""
-    from hub.flows import quarantine  # noqa: PLC0415
+    from hub.flows import quarantine
 
     found = quarantine.listed(dataset)
     if json:
@@ -26,11 +26,13 @@ def list_heaps(dataset: Only = None, *, json: AsJson = False) -> None:
 @app.command()
 def show(dataset: str, *, limit: int = 50, json: AsJson = False) -> None:
     """列出一个数据集隔离的行：位置、主键、所违规则（不含值） · Show quarantined rows: position, key, rules; no values."""
-    from hub.flows import quarantine  # noqa: PLC0415
+    from hub.flows import quarantine
 
     found = quarantine.shown(dataset, by=actor(), limit=limit)
     if json:
         as_json(found)
         return
     rows = [(one.id, one.batch, one.position, one.row_key or "缺失 missing", ", ".join(one.checks)) for one in found]
-    table(f"{dataset} 隔离的行 · quarantined rows", ["编号", "批次 batch", "第几行 row", "主键 key", "规则 field.rule"], rows, right=(0, 1, 2))
+    table(
+        f"{dataset} 隔离的行 · quarantined rows", ["编号", "批次 batch", "第几行 row", "主键 key", "规则 field.rule"], rows, right=(0, 1, 2)
+    )

@@ -6,8 +6,8 @@ from hub.settings import settings
 
 def up() -> None:
     """启动数据库与 Airflow（含界面） · Start the database and Airflow with its interface."""
-    from hub.flows import bases, scheduler  # noqa: PLC0415
-    from hub.flows.database import ready  # noqa: PLC0415
+    from hub.flows import bases, scheduler
+    from hub.flows.database import ready
 
     ready()
     bases.applied(by="up")
@@ -18,8 +18,8 @@ def up() -> None:
 
 def down() -> None:
     """停止 Airflow 与数据库，数据保留 · Stop both; data stays."""
-    from hub.database import embedded  # noqa: PLC0415
-    from hub.flows import scheduler  # noqa: PLC0415
+    from hub.database import embedded
+    from hub.flows import scheduler
 
     scheduler.down()
     if settings().database_url is None:

@@ -21,7 +21,6 @@ from schemas.library import Entity, EntityField, Library
 from schemas.rules.divisions import divisions
 from schemas.vocabulary import Treatment
 
-
 DIVISIONS = frozenset({"division_code", "hukou_division_code"})
 
 

@@ -58,7 +58,7 @@ def staged(names: Names, shares: tuple[Share, ...], *, reprotected: bool) -> tup
             all_keys=names.keys,
             pick=share.pick,
             reprotected=reprotected,
-        )  # fmt: skip
+        )
         for number, share in enumerate(shares)
     )
 

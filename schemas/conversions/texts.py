@@ -101,7 +101,7 @@ def unread(text: pa.Array, read: pa.Array, absent: pa.BooleanArray | None = None
     """Return *read* with a mark on every value of *text* that has become null without being *absent*."""
     lost = pc.and_(text.is_valid(), read.is_null())
     if absent is not None:
-        lost = pc.and_not(lost, pc.fill_null(absent, False))
+        lost = pc.and_not(lost, pc.fill_null(absent, fill_value=False))
     return Read(read, lost)
 
 
@@ -156,7 +156,7 @@ def _utf8(value: bytes | None) -> str | None:
 def _whole(floats: pa.Array, text: pa.Array) -> pa.Array:
     """Write whole numbers without a decimal point: spreadsheets keep codes and identifiers as floating point."""
     whole = pc.and_(pc.equal(pc.floor(floats), floats), pc.less(pc.abs(floats), float(2**62)))
-    numbers = pc.if_else(pc.fill_null(whole, False), floats, pa.scalar(0.0, floats.type)).cast(pa.int64(), safe=False)
+    numbers = pc.if_else(pc.fill_null(whole, fill_value=False), floats, pa.scalar(0.0, floats.type)).cast(pa.int64(), safe=False)
     written = pc.if_else(whole, numbers.cast(pa.string()), text)
     return pc.if_else(pc.is_finite(floats), written, pa.scalar(None, pa.string()))
 

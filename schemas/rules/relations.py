@@ -53,5 +53,5 @@ def present_when(values: pa.Array, condition: pa.Array, *, equals: tuple[str | i
 @rule("kind_known", zh="取值种类可识别", en="The kind of the value is known")
 def kind_known(values: pa.Array, selector: pa.Array, *, among: tuple[str, ...]) -> pa.BooleanArray:
     """Hold if *selector* names one of the kinds declared for *values*: else nobody could say how to protect it."""
-    known = pc.fill_null(pc.is_in(selector, value_set=pa.array(among, pa.string())), False)
+    known = pc.fill_null(pc.is_in(selector, value_set=pa.array(among, pa.string())), fill_value=False)
     return pc.if_else(values.is_valid(), known, pa.scalar(None, pa.bool_()))

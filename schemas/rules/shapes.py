@@ -15,7 +15,9 @@ from schemas.rules.citizen import citizen_number
 from schemas.rules.registry import rule
 
 _WARNING = Severity.WARNING
+_FIRST_MOBILE = 3  # second digit of the lowest prefix in use, 13
 _CARD_LENGTHS = (12, 19)
+_NINE = 9  # the largest digit; what is larger was another character
 
 
 @rule("mobile", zh="移动电话号码格式正确", en="The mobile number has the right form", severity=_WARNING)
@@ -23,7 +25,7 @@ def mobile(values: pa.Array) -> pa.BooleanArray:
     """Hold for eleven digits that begin with 13 to 19 (numbering plan of the mainland)."""
     rows = fixed(values, 11)
     digits, numeric = rows.digits(0, 11)
-    return verdict(values, spread(rows, numeric & (digits[0] == 1) & (digits[1] >= 3)))
+    return verdict(values, spread(rows, numeric & (digits[0] == 1) & (digits[1] >= _FIRST_MOBILE)))
 
 
 @rule("landline", zh="固定电话号码格式正确", en="The landline number has the right form", severity=_WARNING)
@@ -82,8 +84,8 @@ def bank_card(values: pa.Array) -> pa.BooleanArray:
     fits = flags(pc.less_equal(pc.binary_length(values), longest))
     digits = padded(values, longest, right=True) - np.uint8(ord("0"))
     written = digits != np.uint8(256 - ord("0"))
-    numeric = ((digits <= 9) | ~written).all(axis=0) & (written.sum(axis=0) >= shortest)
+    numeric = ((digits <= _NINE) | ~written).all(axis=0) & (written.sum(axis=0) >= shortest)
     doubled = digits[-2::-2] * 2
     total = digits[-1::-2] * written[-1::-2]
-    luhn = total.sum(axis=0) + ((doubled - 9 * (doubled > 9)) * written[-2::-2]).sum(axis=0)
+    luhn = total.sum(axis=0) + ((doubled - 9 * (doubled > _NINE)) * written[-2::-2]).sum(axis=0)
     return verdict(values, numeric & fits & (luhn % 10 == 0))

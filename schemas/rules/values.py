@@ -55,7 +55,7 @@ Bound = int | float | str
 
 
 @rule("range", zh="取值在规定范围内", en="The value is within its limits")
-def within_range(values: pa.Array, *, min: int | float | str | None = None, max: int | float | str | None = None) -> pa.BooleanArray:  # noqa: A002
+def within_range(values: pa.Array, *, min: Bound | None = None, max: Bound | None = None) -> pa.BooleanArray:  # noqa: A002
     """Hold for numbers and dates from *min* to *max*, both included. Dates are written YYYY-MM-DD."""
     holds = pc.if_else(values.is_valid(), pa.scalar(True), pa.scalar(None, pa.bool_()))
     if min is not None:

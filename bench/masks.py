@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -93,7 +94,7 @@ def main(rows: int) -> None:
     print(f"{'':38}{'values':>14}{'/ blocks':>10}{'/ loop':>10}")
     key = key_for("token")
     for name, column in values.items():
-        show(f"token, {name}", per_second(lambda column=column: token(column, key, document_type="111"), rows), limit)
+        show(f"token, {name}", per_second(partial(token, column, key, document_type="111"), rows), limit)
     show("canonical, 18 bytes", per_second(lambda: canonical(values["18 bytes"], "111"), rows), limit)
     row_keys = token(values["18 bytes"], key, document_type="111")
     sealed = measure_seals(values, row_keys, limit)
@@ -117,11 +118,11 @@ def measure_seals(values: dict[str, pa.Array], row_keys: pa.Array, limit: float)
         keys = row_keys[:LOOPED].to_pylist()
         loop = {work: looped(some, keys, head, work) for work in ("seal", "unseal")}
         made[name] = seals = seal(column, row_keys, key, head)
-        sealing = per_second(lambda column=column: seal(column, row_keys, key, head), rows := len(column))
+        sealing = per_second(partial(seal, column, row_keys, key, head), rows := len(column))
         show(f"seal, {name}", sealing, limit, loop["seal"])
-        sealing = per_second(lambda column=column: seal(column, bound, key, head), rows)
+        sealing = per_second(partial(seal, column, bound, key, head), rows)
         show(f"seal, {name}, row keys bound before", sealing, limit, loop["seal"])
-        opening = per_second(lambda seals=seals: unseal(seals, row_keys, key, head), rows)
+        opening = per_second(partial(unseal, seals, row_keys, key, head), rows)
         show(f"unseal, {name}", opening, limit, loop["unseal"])
     return made["18 bytes"]
 

@@ -128,7 +128,7 @@ class CsvSession(Session):
         # By position: a header may hold a line break, and names of columns that nobody reads may repeat.
         positions = {name: f"c{at}" for at, name in enumerate(self._header)}
         return arrow_csv.open_csv(
-            pa.PythonFile(text, "r"),  # type: ignore[arg-type]  # an Arrow file will do
+            pa.PythonFile(text, "r"),  # an Arrow file will do
             read_options=arrow_csv.ReadOptions(
                 use_threads=False,
                 block_size=LONGEST,

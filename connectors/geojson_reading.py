@@ -125,7 +125,7 @@ class _Text:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
             except ValueError:
-                end = None
+                value = end = None
             # A number at the end of what was read may go on.
             if end is not None and (end < len(self._text) or self._ended or isinstance(value, dict | list | str)):
                 text, self._at = self._text[self._at : end], end

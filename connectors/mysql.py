@@ -282,7 +282,7 @@ def _connected(source: Source, place: Place, password: str | None) -> pymysql.Co
             database=unquote(parts.path.lstrip("/")) or None,
             charset="utf8mb4",
             use_unicode=False,
-            conv={key: value for key, value in encoders.items() if not isinstance(key, int)},
+            conv={key: value for key, value in encoders.items() if not isinstance(key, int)},  # type: ignore[redundant-expr]  # the stubs forget them
             cursorclass=_Stream,
             connect_timeout=CONNECT_SECONDS,
             read_timeout=source.statement_timeout_seconds + CONNECT_SECONDS,

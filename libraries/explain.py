@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -58,7 +59,7 @@ def origins(connection: sa.Connection, layout: EntityLayout, subject: int) -> tu
     return tuple(found)
 
 
-def _row(connection: sa.Connection, table: ContributionTable, subject: int) -> dict[str, object] | None:
+def _row(connection: sa.Connection, table: ContributionTable, subject: int) -> dict[str, Any] | None:
     query = sa.text(f"SELECT * FROM {quoted(table.library, table.name)} WHERE subject = :subject LIMIT 1")
     row = connection.execute(query, {"subject": subject}).mappings().one_or_none()
     return dict(row) if row is not None else None

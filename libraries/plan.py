@@ -162,7 +162,8 @@ def _table_steps(
         body = ", ".join(f"{quoted(column)} {kind}" for column, kind in columns)
         grants = f"GRANT {writer} ON {qualified} TO hub_writer; GRANT SELECT ON {qualified} TO hub_reader"
         yield Step(library=library, purpose=f"create table {library}.{name}", sql=f"CREATE TABLE {qualified} ({body}); {grants}")
-    for column, kind in columns if have is not None else ():
+        have = dict(columns)
+    for column, kind in columns:
         if column not in have:
             yield Step(
                 library=library,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from hub.errors import Finding, Mistake, Mistakes
 from hub.settings import REPOSITORY, settings
@@ -17,6 +18,8 @@ from schemas.library import Entity, Library
 from schemas.reading import Written, read
 from schemas.source import Source
 from schemas.vocabulary import CodeList, Department, Departments, Kind, Kinds, Policy, Treat
+
+Kept = TypeVar("Kept", bound=Declared)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -118,7 +121,7 @@ def _shown(home: Path, path: Path) -> str:
     return str(path)
 
 
-def _keep(found: Declarations, path: Path, model: type[Declared], key: str, into: dict[str, object]) -> None:
+def _keep(found: Declarations, path: Path, model: type[Kept], key: str, into: dict[str, Kept]) -> None:
     declaration, written, findings = read(path, model, shown_as=_shown(found.home, path))
     found.findings.extend(findings)
     if declaration is None:

@@ -81,7 +81,7 @@ def _plain(node: yaml.Node, loc: Loc, written: Written, findings: list[Finding])
         return dict(_pairs(node, loc, written, findings))
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, (*loc, index), written, findings) for index, item in enumerate(node.value)]
-    return _scalar(node)
+    return _scalar(node)  # type: ignore[arg-type]  # the third and last kind of node
 
 
 def _pairs(node: yaml.MappingNode, loc: Loc, written: Written, findings: list[Finding]) -> Iterator[tuple[str, Plain]]:

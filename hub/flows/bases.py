@@ -88,7 +88,7 @@ def changed(path: str, *, after: int, until: int | None) -> tuple[int, dict[str,
         newest = until if until is not None else current_version(connection, layout.library)
         feed = changes(connection, layout, after=after, until=newest)
         rows = connection.execute(sa.text(f"SELECT change, count(*) FROM ({feed}) feed GROUP BY change ORDER BY change"))
-        return newest, {change: count for change, count in rows}
+        return newest, dict(row.tuple() for row in rows)
 
 
 def planned() -> tuple[plan.Step, ...]:

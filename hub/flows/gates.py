@@ -54,7 +54,7 @@ def judge_batch(contract: Contract, checks: tuple[Check, ...], outcome: Outcome,
         return Gate(reasons=(), results=tuple(_result(check, 0, 0) for check in checks), docs=None)
     from schemas.expectations import judge_frame  # noqa: PLC0415 (importing it takes seconds; workers import it once)
 
-    frame = pd.concat(outcome.frames, copy=False) if len(outcome.frames) > 1 else outcome.frames[0]
+    frame = pd.concat(outcome.frames) if len(outcome.frames) > 1 else outcome.frames[0]
     docs = settings().state / "docs" / contract.dataset
     verdict = judge_frame(frame, checks, contract.gate, dataset=contract.dataset, batch=str(batch), docs=docs)
     results = tuple(_result(one.check, one.judged, one.failing) for one in verdict.checks)

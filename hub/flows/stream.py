@@ -1,7 +1,7 @@
 """The one streaming step: read, conform, judge, protect. Plaintext lives in this process's memory and nowhere else."""
 
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -24,7 +24,7 @@ from schemas.rules.checks import FAILS, Check, Verdicts, judge
 class Seconds:
     """Seconds of work per step; steps of different threads overlap."""
 
-    spent: dict[str, float] = field(default_factory=Counter)
+    spent: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def of(self, step: str, began: float) -> float:
         """Add what passed since *began* to *step* and return the time now."""

@@ -120,7 +120,8 @@ def _date_text(stored: pa.Array) -> pa.Array:
 def _moments(text: pa.Array) -> _Moments:
     """Read the common forms as matrices and only what is left with an expression."""
     rows = len(text)
-    moments = _Moments(*(np.zeros(rows, dtype=of) for of in (np.int64, np.int64, np.bool_, np.bool_)))
+    (local, east), (known, placed) = np.zeros((2, rows), dtype=np.int64), np.zeros((2, rows), dtype=np.bool_)
+    moments = _Moments(local, east, known, placed)
     for width, shape in ((8, _compact), (10, _dashed), (19, _timed)):
         written = fixed(text, width)
         if written.fits.any():

@@ -87,7 +87,8 @@ def check_characters(digits: Bytes) -> Bytes:
 
 def births(values: pa.Array) -> _Birth:
     """Return year and MMDD of birth in each citizen number, and which rows have one that exists."""
-    birth = _Birth(*(np.zeros(len(values), dtype=of) for of in (np.int32, np.int32, np.bool_)))
+    years, days = np.zeros((2, len(values)), dtype=np.int32)
+    birth = _Birth(years, days, np.zeros(len(values), dtype=np.bool_))
     for width, stop in ((_LONG, 14), (15, 12)):
         rows = fixed(values, width)
         _, numeric = rows.digits(6, stop)

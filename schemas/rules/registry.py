@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 import pyarrow as pa
 
@@ -100,7 +101,7 @@ def _settable(signature: tuple[inspect.Parameter, ...]) -> Iterator[tuple[str, P
 
 def _types(annotation: object) -> tuple[type, ...]:
     """Return the plain types in an annotation: ``int | None`` gives int and NoneType, ``tuple[str, ...]`` tuple."""
-    members = getattr(annotation, "__args__", ()) if _is_union(annotation) else (annotation,)
+    members: tuple[Any, ...] = getattr(annotation, "__args__", ()) if _is_union(annotation) else (annotation,)
     return tuple(getattr(member, "__origin__", member) for member in members)
 
 

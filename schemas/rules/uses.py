@@ -70,7 +70,10 @@ def _is_of(value: object, parameter: Parameter) -> bool:
 
 def _written(one: type) -> type:
     """Return the type a parameter has in YAML: a list for a tuple, a name for a code list."""
-    return {tuple: list, CodeList: str}.get(one, one)
+    return _IN_YAML.get(one, one)
+
+
+_IN_YAML: dict[type, type] = {tuple: list, CodeList: str}
 
 
 _WORDS = {tuple: "a list", CodeList: "the name of a code list", str: "text", int: "a whole number", float: "a number"}

@@ -141,7 +141,8 @@ class Town:
         with sqlite3.connect(self.home / f"{department}.sqlite") as database:
             database.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
             database.execute(f"DELETE FROM {table}")
-            database.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})" if rows else "SELECT 1", rows)
+            slots = ", ".join("?" * len(columns.split(",")))
+            database.executemany(f"INSERT INTO {table} VALUES ({slots})", rows)
         database.close()
 
     def sync(self, dataset: str) -> sync.Published:

@@ -167,6 +167,8 @@ def _discard(batch: int, actor: str, *, reason: str) -> None:
 
 def _discard_in(connection: sa.Connection, batch: int, dataset: str, actor: str, *, reason: str) -> None:
     drop(connection, batch)
+    # Nobody is shown what was never published, and its keys must not count as known when the source is read again.
+    connection.execute(sa.text("DELETE FROM hub.quarantine WHERE batch = :batch"), {"batch": batch})
     batches.update(connection, batch, state="discarded", reason=reason, ended_at=datetime.now(UTC))
     record(connection, Event.BATCH_DISCARDED, actor=actor, details={"batch": batch, "dataset": dataset, "reason": reason})
 

@@ -36,7 +36,7 @@ class Dataset:
     @property
     def rows(self) -> int:
         """How many rows the contract's reading of the table has."""
-        return self.table.num_rows * self.rows_read_each
+        return int(self.table.num_rows) * self.rows_read_each
 
 
 class Register:

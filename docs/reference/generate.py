@@ -127,10 +127,17 @@ def _rules() -> Lines:
     yield "Rules about a set of rows get their verdicts from the key pass and from SQL."
     yield ""
     rows = [
-        (f"`{one.name}`", one.title.zh, one.title.en, _columns(one.columns, more=one.more_columns), _parameters(one.parameters), one.severity.value,
-         "row" if one.function else "set of rows")
+        (
+            f"`{one.name}`",
+            one.title.zh,
+            one.title.en,
+            _columns(one.columns, more=one.more_columns),
+            _parameters(one.parameters),
+            one.severity.value,
+            "row" if one.function else "set of rows",
+        )
         for _, one in sorted(RULES.items())
-    ]  # fmt: skip
+    ]
     yield from _table(["rule", "名称", "title", "fields", "parameters", "severity", "about"], rows)
 
 
@@ -142,10 +149,11 @@ _WORDS = {"tuple": "list", "CodeList": "name of a code list", "str": "text", "in
 
 
 def _parameters(parameters: Mapping[str, Parameter]) -> str:
-    return "<br>".join(
-        f"`{name}`: {' or '.join(_WORDS[one.__name__] for one in given.types if one is not NoneType)}{' (required)' if given.required else ''}"
-        for name, given in parameters.items()
-    )
+    return "<br>".join(f"`{name}`: {_types(given)}{' (required)' if given.required else ''}" for name, given in parameters.items())
+
+
+def _types(given: Parameter) -> str:
+    return " or ".join(_WORDS[one.__name__] for one in given.types if one is not NoneType)
 
 
 def _kinds() -> Lines:

@@ -71,7 +71,8 @@ def newest(dataset: str | None = None, *, limit: int = 30) -> tuple[Batch, ...]:
 def show(batch_id: int) -> tuple[Batch, tuple[CheckResult, ...]]:
     """Return one batch and how each rule fared in it, in the contract's order."""
     query = sa.text(
-        "SELECT check_id, rule, fields, severity, title_zh, title_en, judged, failing FROM hub.batch_check WHERE batch = :id ORDER BY position"
+        "SELECT check_id, rule, fields, severity, title_zh, title_en, judged, failing FROM hub.batch_check "
+        "WHERE batch = :id ORDER BY position"
     )
     with engine(Role.READER).connect() as connection:
         batch = find(connection, batch_id)

@@ -83,4 +83,5 @@ def deletes(connection: sa.Connection, contract: Contract, shares: tuple[Staged,
         gone = scalar(connection, f"SELECT count(*) FROM {target} t WHERE NOT EXISTS (SELECT FROM {keys} k WHERE k.row_key = t.row_key)")
         if gone and gone > held * contract.gate.deletes:
             where, limit = f"{share.layout.path}", 100 * contract.gate.deletes
-            yield f"{gone} of {held} rows of {where} are gone at the source, the gate allows {limit:g} % (源端少了 {gone} 行，上限 {limit:g}%)"
+            en = f"{gone} of {held} rows of {where} are gone at the source, the gate allows {limit:g} %"
+            yield f"{en} (源端少了 {gone} 行，上限 {limit:g}%)"

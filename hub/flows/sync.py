@@ -104,9 +104,14 @@ def _require_not_paused(dataset: str) -> None:
         paused = sa.text("SELECT reason FROM hub.job WHERE dataset = :dataset AND paused")
         reason = connection.execute(paused, {"dataset": dataset}).one_or_none()
     if batch is not None:
-        raise Refused(f"batch {batch} of {dataset} is held", remedy=f"look at it with `hub batch show {batch}`, then `hub batch release` or `discard` it")
+        raise Refused(
+            f"batch {batch} of {dataset} is held",
+            remedy=f"look at it with `hub batch show {batch}`, then `hub batch release` or `discard` it",
+        )
     if reason is not None:
-        raise Refused(f"the job of {dataset} is paused: {reason[0] or 'no reason given'}", remedy=f"`hub job resume {dataset}` lets it run again")
+        raise Refused(
+            f"the job of {dataset} is paused: {reason[0] or 'no reason given'}", remedy=f"`hub job resume {dataset}` lets it run again"
+        )
 
 
 def _plan(declared: Declarations, contract: Contract, started_by: str) -> Run:
@@ -125,10 +130,18 @@ def _plan(declared: Declarations, contract: Contract, started_by: str) -> Run:
             },
         )  # fmt: skip
     checks = checks_of(contract, declared.kinds, declared.codes)
-    checks += tuple(set_check("duplicate_subject", (share.given.subject,), contract=contract) for share in _single(contract, shares).values())
+    single = _single(contract, shares).values()
+    checks += tuple(set_check("duplicate_subject", (share.given.subject,), contract=contract) for share in single)
     checks += tuple(set_check("owner", (_owner_field(share),), contract=contract) for share in shares if share.entity.owner)
     return Run(
-        declared=declared, contract=contract, shares=shares, checks=checks, protection=protection, batch=batch, window=window, started_by=started_by
+        declared=declared,
+        contract=contract,
+        shares=shares,
+        checks=checks,
+        protection=protection,
+        batch=batch,
+        window=window,
+        started_by=started_by,
     )
 
 
@@ -189,12 +202,12 @@ def _stage(run: Run, progress: Progress) -> None:
         )  # fmt: skip
         began = seconds.of("key_pass", began)
         earlier = Counter(source.oddities)
-        outcome = _take(run, source, window, stage, keys, seconds, progress)
+        outcome = _take(run, source, window, stage, keys, seconds=seconds, progress=progress)
         if window.bounded and reconciliation.unseen(stage, run.shares[0], run.contract):
             window = Window()
             stage.empty()
             earlier = Counter(source.oddities)
-            outcome = _take(run, source, window, stage, keys, seconds, progress)
+            outcome = _take(run, source, window, stage, keys, seconds=seconds, progress=progress)
         outcome.oddities = source.oddities - earlier
         snapshot = source.snapshot
         stage.analyze([stage.names.rows(number) for number in range(len(run.shares))])
@@ -203,7 +216,7 @@ def _stage(run: Run, progress: Progress) -> None:
     began = time.perf_counter()
     verdict = gates.judge_batch(run.contract, run.checks, outcome, run.batch)
     seconds.of("gate", began)
-    _record_staged(run, window, until, keys, outcome, verdict, seconds, snapshot)
+    _record_staged(run, window, until, keys=keys, outcome=outcome, verdict=verdict, seconds=seconds, snapshot=snapshot)
 
 
 @contextmanager
@@ -254,7 +267,7 @@ def _window(run: Run, source: Connector) -> tuple[Window, str | None]:
 
 
 def _take(
-    run: Run, source: Connector, window: Window, stage: Stage, keys: KeyPass, seconds: Seconds, progress: Progress
+    run: Run, source: Connector, window: Window, stage: Stage, keys: KeyPass, *, seconds: Seconds, progress: Progress
 ) -> gates.Outcome:
     stream = Stream(
         contract=run.contract,
@@ -293,11 +306,20 @@ def _owners(run: Run) -> Iterator[tuple[str, tuple[str, object, int | None]]]:
 
 
 def _record_staged(
-    run: Run, window: Window, until: str | None, keys: KeyPass, outcome: gates.Outcome, verdict: gates.Gate, seconds: Seconds, snapshot: str | None
+    run: Run,
+    window: Window,
+    until: str | None,
+    *,
+    keys: KeyPass,
+    outcome: gates.Outcome,
+    verdict: gates.Gate,
+    seconds: Seconds,
+    snapshot: str | None,
 ) -> None:
     counts = outcome.counts() | {"source_rows": keys.rows, "without_key": keys.without_key, "repeated_keys": keys.repeated}
     with engine(Role.WRITER).begin() as connection:
-        reasons = [*verdict.reasons, *gates.deletes(connection, run.contract, staged(Names(batch=run.batch), run.shares, reprotected=False))]
+        tables = staged(Names(batch=run.batch), run.shares, reprotected=False)
+        reasons = [*verdict.reasons, *gates.deletes(connection, run.contract, tables)]
         counts |= {"staged": _staged_rows(connection, run)}
         batches.record_checks(connection, run.batch, verdict.results)
         batches.update(
@@ -316,7 +338,8 @@ def _record_staged(
 
 def _staged_rows(connection: sa.Connection, run: Run) -> dict[str, int]:
     names = Names(batch=run.batch)
-    return {share.path: scalar(connection, f"SELECT count(*) FROM {quoted('staging', names.rows(n))}") for n, share in enumerate(run.shares)}
+    tables = {share.path: quoted("staging", names.rows(number)) for number, share in enumerate(run.shares)}
+    return {path: scalar(connection, f"SELECT count(*) FROM {table}") for path, table in tables.items()}
 
 
 # Publishing
@@ -362,7 +385,9 @@ def _resume(batch: batches.Batch, started_by: str, *, release: bool) -> Run | No
     """Return the run that continues *batch*, or ``None`` if it must be read again."""
     if batch.state == "held" and not release:
         reasons = "; ".join(str(reason) for reason in (batch.gate or {}).get("reasons", []))  # type: ignore[attr-defined]
-        raise Rejected(f"batch {batch.id} of {batch.dataset} is held: {reasons}", remedy=f"`hub batch show {batch.id}`, then release or discard it")
+        raise Rejected(
+            f"batch {batch.id} of {batch.dataset} is held: {reasons}", remedy=f"`hub batch show {batch.id}`, then release or discard it"
+        )
     if batch.state not in {"staged", "held"}:
         raise Rejected(f"batch {batch.id} of {batch.dataset} is {batch.state}, not staged", remedy="run the job again")
     declared = declarations()
@@ -370,7 +395,14 @@ def _resume(batch: batches.Batch, started_by: str, *, release: bool) -> Run | No
     shares = shares_of(declared, contract, keyring())
     protection = protection_of(shares, declared, keyring())
     run = Run(
-        declared=declared, contract=contract, shares=shares, checks=(), protection=protection, batch=batch.id, window=Window(), started_by=started_by
+        declared=declared,
+        contract=contract,
+        shares=shares,
+        checks=(),
+        protection=protection,
+        batch=batch.id,
+        window=Window(),
+        started_by=started_by,
     )
     with engine(Role.WRITER).begin() as connection:
         plan.require_applied(declared, connection, {share.layout.library for share in shares})
@@ -415,7 +447,9 @@ def _publish(run: Run, batch: batches.Batch) -> Published:
 def _reconcile(connection: sa.Connection, run: Run, batch: batches.Batch, names: Names) -> KeyChecksum:
     share = run.shares[0]
     key = share.protection.checksum_key
-    return reconciliation.reconcile(connection, share, run.contract, names, source=batch.source_checksum or "", repeated=bool(batch.counts["repeated_keys"]), key=key)
+    repeated = bool(batch.counts["repeated_keys"])
+    source = batch.source_checksum or ""
+    return reconciliation.reconcile(connection, share, run.contract, names, source=source, repeated=repeated, key=key)
 
 
 def _is_reprotected(connection: sa.Connection, run: Run) -> bool:
@@ -425,7 +459,14 @@ def _is_reprotected(connection: sa.Connection, run: Run) -> bool:
 
 
 def _record_published(
-    connection: sa.Connection, run: Run, batch: batches.Batch, merged: dict[str, Merged], versions: dict[str, int], target: str, *, seconds: float
+    connection: sa.Connection,
+    run: Run,
+    batch: batches.Batch,
+    merged: dict[str, Merged],
+    versions: dict[str, int],
+    target: str,
+    *,
+    seconds: float,
 ) -> None:
     counts = {path: asdict(result) for path, result in merged.items()}
     batches.update(

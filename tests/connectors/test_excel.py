@@ -87,7 +87,7 @@ def _edit(path, *change):
 
 
 def test_values_without_a_header_are_told_by_row(book):
-    with book(S=[["a", "b"], [1, 2, 3], [4, 5]]) as session, pytest.raises(Rejected, match="2 columns, values up to column 3.*row 2"):
+    with book(S=[["a", "b"], [1, 2, 3], [4, 5]]) as session, pytest.raises(Rejected, match=r"2 columns, values up to column 3.*row 2"):
         rows(session)
 
 

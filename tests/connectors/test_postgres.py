@@ -97,7 +97,7 @@ def test_the_transaction_is_read_only_even_for_the_owner(postgres, attempt):
     postgres.run("CREATE TABLE kept (id int)", "CREATE SEQUENCE counter", f"GRANT ALL ON kept, counter TO {postgres.name}_reader")
     with (
         open_connector(postgres.source(), Place(table="kept"), password=postgres.password) as session,
-        pytest.raises(Exception, match="read-only|read-write"),
+        pytest.raises(Exception, match=r"read-only|read-write"),
     ):
         session._run(attempt) if not attempt.startswith("SELECT") else session._one(attempt)
 

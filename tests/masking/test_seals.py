@@ -86,7 +86,7 @@ def test_what_was_sealed_comes_back(make_key: KeyMaker, suite: Suite, values: li
 
 
 @given(values=st.lists(st.none() | st.binary(max_size=40), max_size=30), nulls=st.booleans())
-def test_padded_values_come_back(make_key: KeyMaker, values: list[bytes | None], nulls: bool) -> None:  # noqa: FBT001
+def test_padded_values_come_back(make_key: KeyMaker, values: list[bytes | None], nulls: bool) -> None:
     key, given_values = make_key("seal"), pa.array(values, pa.binary())
     row_keys = pa.array([b"row"] * len(values), pa.binary())
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.flows.conftest import Town, settle
 
 from hub.settings import settings
 from schemas.declarations import declarations
+from tests.flows.conftest import Town, settle
 
 
 @pytest.fixture(scope="module")

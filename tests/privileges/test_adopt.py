@@ -2,11 +2,11 @@
 
 import pytest
 import sqlalchemy as sa
-from tests.flows.conftest import Town
 
 from hub.database.engine import engine
 from hub.database.failures import StatementRefused
 from hub.database.roles import Role
+from tests.flows.conftest import Town
 
 STAGED = "CREATE TABLE staging.tried (LIKE population.person__insurance)"
 FORBIDDEN = "42501"  # insufficient_privilege, PostgreSQL appendix A

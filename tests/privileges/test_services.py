@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
-from tests.flows.conftest import Town
 
 from hub.database.engine import engine
 from hub.database.failures import StatementRefused
 from hub.database.roles import Role
+from tests.flows.conftest import Town
 
 FORBIDDEN = "42501"  # insufficient_privilege, PostgreSQL appendix A
 pytestmark = pytest.mark.xdist_group("privileges")  # one worker loads the town once

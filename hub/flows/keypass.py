@@ -114,7 +114,7 @@ def _failing(stage: Stage, contract: Contract, columns: KeyColumns) -> Iterator[
     yield f"{contract.key[0]}.unique_key", _only(stage, f"SELECT row_key FROM {keys} GROUP BY row_key HAVING count(*) > 1")
     for number, check in columns.single.items():
         subject = quoted(f"subject_{number}")
-        doubled = f"SELECT {subject} FROM {keys} WHERE {subject} IS NOT NULL GROUP BY {subject} HAVING count(DISTINCT row_key) > 1"
+        doubled = f"SELECT {subject} FROM {keys} WHERE {subject} IS NOT NULL GROUP BY {subject} HAVING count(*) > 1"
         yield check.id, _only(stage, f"SELECT DISTINCT row_key FROM {keys} WHERE {subject} IN ({doubled})")
 
     for number, one in enumerate(columns.references):

@@ -44,7 +44,7 @@ def strings(values: pa.Array, field: Field, timezone: str) -> Read:  # noqa: ARG
     """Read text: outer white space goes, what is then empty is null.
 
     A number kept as floating point that is too large to be exact has lost digits:
-    as an identifier it is unreadable.
+    as an identifier it is unreadable. So is text with a NUL inside, which PostgreSQL cannot hold.
     """
     kinds = _kinds(field)
     stored = stored_form(values)
@@ -54,7 +54,11 @@ def strings(values: pa.Array, field: Field, timezone: str) -> Read:  # noqa: ARG
     text = tidy(text)
     if kinds & NAMES and _may_have_separator(text):
         text = pc.replace_substring_regex(text, _SEPARATORS, _SEPARATOR)
-    return Read(text, _lost(stored, text))
+    lost = _lost(stored, text)
+    if (_characters(text) == 0).any():
+        holds = pc.fill_null(pc.match_substring(text, "\0"), fill_value=False)
+        text, lost = pc.if_else(holds, pa.scalar(None, pa.string()), text), pc.or_(lost, holds)
+    return Read(text, lost)
 
 
 def _may_have_separator(text: pa.Array) -> bool:

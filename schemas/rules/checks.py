@@ -78,8 +78,7 @@ def checks_of(contract: Contract, kinds: Mapping[str, Kind], codes: Mapping[str,
 
 def _implied(one: Field, contract: Contract, kinds: Mapping[str, Kind], codes: Mapping[str, CodeList]) -> Iterator[Check]:
     here = (one.name,)
-    if one.type is not FieldType.STRING or one.kind or one.kind_by:
-        yield _check("readable", here, Severity.ERROR, contract)
+    yield _check("readable", here, Severity.ERROR, contract)
     if one.required:
         yield _check("required", here, Severity.ERROR, contract)
     if one.codes:

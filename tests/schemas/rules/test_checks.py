@@ -45,11 +45,12 @@ def ids(*fields: Field, rules: tuple[RuleUse, ...] = ()) -> list[str]:
 
 
 class TestChecksOfAContract:
-    def test_a_plain_text_field_implies_nothing(self) -> None:
-        assert ids(field("note")) == []
+    def test_a_plain_text_field_implies_that_it_can_be_read(self) -> None:
+        assert ids(field("note")) == ["note.readable"]
 
     def test_a_field_implies_what_it_declares(self) -> None:
         assert ids(field("sex", codes="sex", required=True, length=1), field("born", "date")) == [
+            "sex.readable",
             "sex.required",
             "sex.in_codes",
             "sex.length",
@@ -76,7 +77,7 @@ class TestChecksOfAContract:
     def test_two_uses_of_one_rule_have_two_ids(self) -> None:
         uses = tuple(RuleUse(rule="matches", fields=("a",), parameters={"pattern": one}) for one in ("x", "y"))
 
-        assert ids(field("a"), rules=uses) == ["a.matches", "a.matches_2"]
+        assert ids(field("a"), rules=uses) == ["a.readable", "a.matches", "a.matches_2"]
 
     def test_a_title_speaks_both_languages(self) -> None:
         check = checks_of(contract(field("tel", kind="mobile")), KINDS, CODES)[1]
@@ -88,7 +89,7 @@ class TestChecksOfAContract:
         use = RuleUse(rule="in_codes", fields=("a",), parameters={"codes": "sex"})
         checks = checks_of(contract(field("a"), rules=(use,)), KINDS, CODES)
 
-        assert checks[0].parameters == {"codes": CODES["sex"]}
+        assert checks[1].parameters == {"codes": CODES["sex"]}
 
 
 def judged(fields: tuple[Field, ...], rows: dict[str, list[object]], **more: object) -> dict[str, list[int]]:
@@ -145,7 +146,7 @@ class TestVerdicts:
 
         frame = judge(conformed, checks_of(made, KINDS, CODES), today=TODAY).frame(100)
 
-        assert list(frame.columns) == ["a.required", "a.null_key", "a.unique_key"]
+        assert list(frame.columns) == ["a.readable", "a.required", "a.null_key", "a.unique_key"]
         assert list(frame.index) == [100, 101]
         assert frame["a.required"].tolist() == [HOLDS, FAILS]
         assert set(map(str, frame.dtypes)) == {"uint8"}
@@ -160,7 +161,7 @@ class TestVerdicts:
     def test_a_check_knows_whether_it_is_about_a_set(self) -> None:
         checks = checks_of(contract(field("a", required=True)), KINDS, CODES)
 
-        assert [check.set_level for check in checks] == [False, True, True]
+        assert [check.set_level for check in checks] == [False, False, True, True]
         assert all(isinstance(check, Check) for check in checks)
 
 

@@ -3,7 +3,6 @@
 ``python docs/reference/generate.py`` writes them; ``tests/docs`` fails if one is not what the code says.
 """
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import EnumType
 from pathlib import Path
@@ -241,7 +240,7 @@ def _type(annotation: Any, metadata: Sequence[object] = ()) -> str:  # noqa: ANN
     if annotation is Title:
         return "`{zh: …, en: …}`"
     if isinstance(annotation, EnumType):
-        return " · ".join(f"`{one.value}`" for one in annotation)
+        return " · ".join(f"`{one}`" for one in annotation.__members__.values())
     if isinstance(annotation, type) and issubclass(annotation, Declared):
         return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
     origin, parts = get_origin(annotation), get_args(annotation)
@@ -313,4 +312,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

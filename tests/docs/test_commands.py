@@ -82,4 +82,10 @@ class TestCommandsOfDocuments:
 
 
 def test_both_languages_of_the_tutorial_have_the_same_commands() -> None:
-    assert blocks(TUTORIALS[0]) == blocks(TUTORIALS[1])
+    english, chinese = ([(_calls(block), block.code) for block in blocks(document)] for document in TUTORIALS)
+    assert english == chinese
+
+
+def _calls(block: Block) -> list[str]:
+    """Return the calls of the hub, without what is said in quotes: reasons are in the reader's language."""
+    return [re.sub(r'".*?"', "", line) for line in block.commands.splitlines() if "hub " in line]

@@ -5,9 +5,10 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 
 from hub.errors import Finding
-from schemas.contract import Contract, Contribution, Field
+from schemas.contract import Contract, Contribution, Field, Mode
 from schemas.declarations import Declarations
 from schemas.library import Entity, EntityField, Form, Library
 from schemas.reading import Written
@@ -75,7 +76,10 @@ def _entity_paths(declared: Declarations) -> set[str]:
     return {f"{library.library}.{entity.entity}" for library, _, entity, _ in _entities(declared)}
 
 
-def _one_of(names: set[str]) -> str:
+def _one_of(names: set[str], meant: str = "") -> str:
+    near = get_close_matches(meant, names, n=1)
+    if near:
+        return f"did you mean `{near[0]}`?"
     return "choose one of: " + ", ".join(sorted(names)) if names else "none is declared yet"
 
 
@@ -121,7 +125,7 @@ def contracts_use_their_own_fields(declared: Declarations) -> Iterator[Finding]:
         have = {field.name for field in contract.fields}
         for loc, name in _field_uses(contract):
             if name not in have:
-                yield written.finding(*loc, problem=f"the contract has no field `{name}`", remedy=_one_of(have))
+                yield written.finding(*loc, problem=f"the contract has no field `{name}`", remedy=_one_of(have, name))
 
 
 def _field_uses(contract: Contract) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -163,7 +167,7 @@ def _known_words(declared: Declarations, field: Field | EntityField, written: Wr
         kinds += list(field.kind_by.kinds.values())
     for kind in kinds:
         if kind not in declared.kinds:
-            yield written.finding(*loc, "kind", problem=f"there is no kind `{kind}`", remedy=_one_of(set(declared.kinds)))
+            yield written.finding(*loc, "kind", problem=f"there is no kind `{kind}`", remedy=_one_of(set(declared.kinds), kind))
     if field.codes and field.codes not in declared.codes:
         yield written.finding(
             *loc, "codes", problem=f"there is no code list `{field.codes}`", remedy=f"declare schemas/codes/{field.codes}.yaml"
@@ -226,7 +230,7 @@ def contributions_fit_their_entity(declared: Declarations) -> Iterator[Finding]:
             loc = ("contributes", index, "fields", target)
             source = _field(contract, name)
             if target not in fields:
-                yield written.finding(*loc, problem=f"`{given.entity}` has no field `{target}`", remedy=_one_of(set(fields)))
+                yield written.finding(*loc, problem=f"`{given.entity}` has no field `{target}`", remedy=_one_of(set(fields), target))
             elif source is not None and (misfit := _misfit(declared, source, fields[target])):
                 yield written.finding(*loc, problem=misfit, remedy="make the two declarations agree")
         subject = _field(contract, given.subject)
@@ -262,6 +266,23 @@ def _misfit(declared: Declarations, source: Field, target: EntityField) -> str |
     if source.codes and target.codes and source.codes != target.codes:
         return f"`{source.name}` uses code list {source.codes}, `{target.name}` uses {target.codes}"
     return None
+
+
+def picks_can_be_made(declared: Declarations) -> Iterator[Finding]:
+    """``pick`` compares all rows of a subject: they must all be read, and the field must be stored in clear."""
+    for contract, index, given, entity, written in _contributions(declared):
+        if given.pick is None:
+            continue
+        loc = ("contributes", index, "pick")
+        if contract.sync.mode is Mode.INCREMENTAL:
+            yield written.finding(
+                *loc,
+                problem="`pick` needs all rows of a subject, and an incremental sync reads only some",
+                remedy="write `sync: {mode: full}`, or contribute to a child entity instead",
+            )
+        stored = {field.name for field in entity.fields if field.name in given.fields and given.fields[field.name] == given.pick}
+        if not stored:
+            yield written.finding(*loc, problem=f"`{given.pick}` is not contributed to {given.entity}", remedy="contribute it to a field of the entity")
 
 
 def an_entity_is_fed_once_by_a_contract(declared: Declarations) -> Iterator[Finding]:
@@ -409,6 +430,7 @@ CHECKS: tuple[Check, ...] = (
     sensitive_fields_have_a_kind,
     no_level_is_lowered,
     contributions_fit_their_entity,
+    picks_can_be_made,
     an_entity_is_fed_once_by_a_contract,
     table_names_fit,
     one_authority_per_rank,

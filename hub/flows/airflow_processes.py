@@ -13,6 +13,7 @@ from hub.flows.airflow_environment import environment
 from hub.settings import REPOSITORY, settings
 
 _PATIENCE = 30
+_ours: list[subprocess.Popen[bytes]] = []  # kept, for Python complains of a child that lives on unwatched
 
 
 def start(*, timetable: bool) -> None:
@@ -25,6 +26,7 @@ def start(*, timetable: bool) -> None:
             [sys.executable, "-m", "dags.serve", str(log.parent)],
             cwd=REPOSITORY, env=variables, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, umask=0o077,
         )  # fmt: skip
+    _ours.append(started)
     record = {"pid": started.pid, "created": psutil.Process(started.pid).create_time(), "timetable": timetable}
     _record().parent.mkdir(parents=True, exist_ok=True)
     _record().write_text(json.dumps(record), encoding="utf-8")

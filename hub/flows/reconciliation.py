@@ -16,22 +16,24 @@ from schemas.contract import Contract
 KEYS_PER_GROUP = 100_000
 
 
-def always_speaks(share: Share, contract: Contract) -> bool:
-    """Whether every valid row of *contract* gives a row to *share* (its subject is required)."""
+def accountable(shares: tuple[Share, ...], contract: Contract) -> int | None:
+    """Return the number of a share to which every valid row of *contract* gives a row; ``None`` if there is none."""
+    return next((number for number, share in enumerate(shares) if share.given.pick is None and _always_speaks(share, contract)), None)
+
+
+def _always_speaks(share: Share, contract: Contract) -> bool:
     field = contract.field(share.given.subject)
     return (field.required or field.name in contract.key) and field.kind_by is None
 
 
-def unseen(stage: Stage, share: Share, contract: Contract) -> int:
+def unseen(stage: Stage, shares: tuple[Share, ...], contract: Contract) -> int:
     """Return how many keys the source has that neither the library nor this window knows: rows the cursor did not show."""
-    if not always_speaks(share, contract):
+    number = accountable(shares, contract)
+    if number is None:
         return 0
-    rows = quoted("staging", stage.names.rows(0))
-    return int(stage.query(_unexplained(stage.names, share, contract, rows)).column(0)[0].as_py())
-
-
-def _unexplained(names: Names, share: Share, contract: Contract, rows: str) -> str:
-    return _without_reason(names, contract, rows, f"{_missing(names, share)} AND")
+    missing = _missing(stage.names, shares[number]) + " AND"
+    rows = quoted("staging", stage.names.rows(number))
+    return int(stage.query(_without_reason(stage.names, number, contract, rows, missing)).column(0)[0].as_py())
 
 
 def _missing(names: Names, share: Share) -> str:
@@ -40,10 +42,10 @@ def _missing(names: Names, share: Share) -> str:
     return f"SELECT k.row_key FROM {keys} k WHERE NOT EXISTS (SELECT FROM {target} x WHERE x.row_key = k.row_key)"
 
 
-def _without_reason(names: Names, contract: Contract, rows: str, missing: str) -> str:
+def _without_reason(names: Names, number: int, contract: Contract, rows: str, missing: str) -> str:
     places = (
         f"{rows} x WHERE x.row_key = k.row_key",
-        f"{quoted('staging', names.absent(0))} x WHERE x.row_key = k.row_key",
+        f"{quoted('staging', names.absent(number))} x WHERE x.row_key = k.row_key",
         f"hub.quarantine x WHERE x.row_key = k.row_key AND x.dataset = '{contract.dataset}' AND x.closed_by IS NULL",
     )
     known = " AND ".join(f"NOT EXISTS (SELECT FROM {place})" for place in places)
@@ -51,7 +53,7 @@ def _without_reason(names: Names, contract: Contract, rows: str, missing: str) -
 
 
 def reconcile(
-    connection: sa.Connection, share: Share, contract: Contract, names: Names, *, source: str, repeated: bool, key: Key
+    connection: sa.Connection, shares: tuple[Share, ...], contract: Contract, names: Names, *, source: str, repeated: bool, key: Key
 ) -> KeyChecksum:
     """Compare source and target after a merge and return the checksum over both sides of the target's account.
 
@@ -59,6 +61,8 @@ def reconcile(
     and each key left out must be quarantined, superseded or silent. *repeated* says that the source repeats keys.
     Raise :class:`Rejected` otherwise.
     """
+    number = accountable(shares, contract)
+    share = shares[number or 0]
     run(connection, f"CREATE TEMP TABLE left_out ON COMMIT DROP AS {_missing(names, share)}")
     total = _checksum(connection, quoted(share.table.library, share.table.name), key) + _checksum(connection, "left_out", key)
     if repeated:
@@ -68,9 +72,10 @@ def reconcile(
             f"the keys of {contract.dataset} in the library do not add up to the keys read at the source",
             remedy="run the job again; if it happens again, the source changes while it is read: declare allowed hours",
         )
-    rows = _rows(connection, names, 0, share)
-    nowhere = _without_reason(names, contract, rows, "SELECT k.row_key FROM left_out k WHERE")
-    missing = scalar(connection, nowhere) if always_speaks(share, contract) else 0
+    if number is None:
+        return total
+    rows = _rows(connection, names, number, share)
+    missing = scalar(connection, _without_reason(names, number, contract, rows, "SELECT k.row_key FROM left_out k WHERE"))
     if missing:
         raise Rejected(f"{missing} rows of {contract.dataset} were read and are nowhere", remedy="run the job again")
     return total

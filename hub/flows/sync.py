@@ -203,7 +203,7 @@ def _stage(run: Run, progress: Progress) -> None:
         began = seconds.of("key_pass", began)
         earlier = Counter(source.oddities)
         outcome = _take(run, source, window, stage, keys, seconds=seconds, progress=progress)
-        if window.bounded and reconciliation.unseen(stage, run.shares[0], run.contract):
+        if window.bounded and reconciliation.unseen(stage, run.shares, run.contract):
             window = Window()
             stage.empty()
             earlier = Counter(source.oddities)
@@ -445,11 +445,10 @@ def _publish(run: Run, batch: batches.Batch) -> Published:
 
 
 def _reconcile(connection: sa.Connection, run: Run, batch: batches.Batch, names: Names) -> KeyChecksum:
-    share = run.shares[0]
-    key = share.protection.checksum_key
+    key = run.shares[0].protection.checksum_key
     repeated = bool(batch.counts["repeated_keys"])
     source = batch.source_checksum or ""
-    return reconciliation.reconcile(connection, share, run.contract, names, source=source, repeated=repeated, key=key)
+    return reconciliation.reconcile(connection, run.shares, run.contract, names, source=source, repeated=repeated, key=key)
 
 
 def _is_reprotected(connection: sa.Connection, run: Run) -> bool:

@@ -72,7 +72,12 @@ def test_the_shipped_declarations_have_no_mistakes():
         (REGISTER, "  scope: ", "  reach: ", "`sharing.reach` is not a key"),
         (REGISTER, "mode: incremental, cursor: updated_at", "mode: incremental", "incremental sync needs `cursor`"),
         (POPULATION, "{rank: 2, dataset: residence_permit", "{rank: 1, dataset: residence_permit", "2 authorities of rank 1"),
-        (POPULATION, "kind: household_no}", "kind: household_no, authority: [{rank: 1, dataset: social_insurance, basis: x}]}", "which has no rank"),
+        (
+            POPULATION,
+            "kind: household_no}",
+            "kind: household_no, authority: [{rank: 1, dataset: social_insurance, basis: x}]}",
+            "which has no rank",
+        ),
         (POPULATION, "parent: person", "parent: persona", "`persona` is not an entity that can have children"),
         (POPULATION, "- {name: citizen_no,", "- {name: subject,", "`subject` is a name the hub uses itself"),
     ],
@@ -153,3 +158,15 @@ def test_an_organisation_keeps_its_own_library_before_the_shipped_one(home: Path
 
     assert declared.libraries["population"].title.zh == "本市人口库"
     assert "sex" in declared.codes  # shipped code lists are the fallback
+
+
+def test_a_pick_needs_every_row(home: Path, replace: Edit):
+    replace("schemas/contracts/human_resources/social_insurance.yaml", "sync: {mode: full}", "sync: {mode: incremental, cursor: updated_at}")
+
+    assert any("`pick` needs all rows of a subject" in one.problem for one in found(home))
+
+
+def test_a_misspelt_code_list_is_met_with_the_nearest(home: Path, replace: Edit):
+    replace(REGISTER, "codes: ethnic}", "codes: etnic}")
+
+    assert any("did you mean `ethnic`?" in one.remedy for one in found(home))

@@ -63,7 +63,7 @@ def names_exist(declared: Declarations) -> Iterator[Finding]:
         for index, given in enumerate(contract.contributes):
             if given.entity not in _entity_paths(declared):
                 yield written.finding(
-                    "contributes", index, "entity", problem=f"there is no entity `{given.entity}`", remedy=_one_of(_entity_paths(declared))
+                    "contributes", index, "entity", problem=f"there is no entity `{given.entity}`", remedy=_one_of(_entity_paths(declared), given.entity)
                 )
     for name, source in declared.sources.items():
         if source.department not in declared.departments:
@@ -169,9 +169,8 @@ def _known_words(declared: Declarations, field: Field | EntityField, written: Wr
         if kind not in declared.kinds:
             yield written.finding(*loc, "kind", problem=f"there is no kind `{kind}`", remedy=_one_of(set(declared.kinds), kind))
     if field.codes and field.codes not in declared.codes:
-        yield written.finding(
-            *loc, "codes", problem=f"there is no code list `{field.codes}`", remedy=f"declare schemas/codes/{field.codes}.yaml"
-        )
+        remedy = f"{_one_of(set(declared.codes), field.codes)} Or declare schemas/codes/{field.codes}.yaml"
+        yield written.finding(*loc, "codes", problem=f"there is no code list `{field.codes}`", remedy=remedy)
 
 
 def sensitive_fields_have_a_kind(declared: Declarations) -> Iterator[Finding]:

@@ -59,7 +59,12 @@ def test_a_missing_column_is_named_with_the_nearest(town):
 
 def test_declarations_and_tables_that_differ_stop_the_job_before_it_begins(town):
     town.fill("police", [GOOD])
-    edit(town, "schemas/libraries/population.yaml", "      - {name: sex_code,", "      - {name: nickname, title: {zh: 昵称, en: Nickname}, type: string, level: L2}\n      - {name: sex_code,")
+    edit(
+        town,
+        "schemas/libraries/population.yaml",
+        "      - {name: sex_code,",
+        "      - {name: nickname, title: {zh: 昵称, en: Nickname}, type: string, level: L2}\n      - {name: sex_code,",
+    )
     edit(town, "schemas/contracts/police/register.yaml", "sex_code: sex,", "sex_code: sex, nickname: sex,")
 
     with pytest.raises(Refused, match="differ") as failure:
@@ -86,14 +91,21 @@ def test_a_field_added_later_is_filled_for_all_rows_without_losing_history(town)
 
     town.fill("police", [GOOD])
     town.sync("register")
-    edit(town, "schemas/libraries/population.yaml", "      - {name: sex_code,", "      - {name: record_no, title: {zh: 编号, en: Record}, type: string, level: L2}\n      - {name: sex_code,")
+    edit(
+        town,
+        "schemas/libraries/population.yaml",
+        "      - {name: sex_code,",
+        "      - {name: record_no, title: {zh: 编号, en: Record}, type: string, level: L2}\n      - {name: sex_code,",
+    )
     edit(town, "schemas/contracts/police/register.yaml", "sex_code: sex,", "sex_code: sex, record_no: record,")
     apply(declarations(), engine("hub_owner"))
 
     town.sync("register")
 
     assert town.all("SELECT record_no FROM population.person") == [{"record_no": "r1"}]
-    assert town.all("SELECT counts #> '{entities,population.person}' AS c FROM hub.batch ORDER BY id DESC LIMIT 1")[0]["c"]["reprotected"] == 1
+    assert (
+        town.all("SELECT counts #> '{entities,population.person}' AS c FROM hub.batch ORDER BY id DESC LIMIT 1")[0]["c"]["reprotected"] == 1
+    )
 
 
 def test_a_paused_job_is_run_by_nobody(town):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from psycopg.conninfo import make_conninfo
-from tests.flows.conftest import Row, Town, settle
 
 from hub.database import embedded
 from hub.database.engine import engine
@@ -14,6 +13,7 @@ from hub.database.passwords import password
 from hub.settings import settings
 from libraries.plan import apply
 from schemas.declarations import declarations
+from tests.flows.conftest import Row, Town, settle
 
 PERMITS = """
 dataset: permits

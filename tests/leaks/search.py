@@ -94,7 +94,7 @@ class Searcher:
         table[_hashed(ends)] = True
         return table
 
-    def bytes(self, data: bytes, place: str) -> Iterator[Finding]:
+    def within(self, data: bytes, place: str) -> Iterator[Finding]:
         """Yield what is found in *data*, which is also opened where it is an archive."""
         yield from self._plain(data, place)
         yield from self._opened(data, place, 0)
@@ -116,7 +116,9 @@ class Searcher:
     def _ends_in(self, chunk: bytes) -> Iterator[int]:
         """Yield the positions in *chunk* at which the end of some needle may lie."""
         for shift in range(_ANCHOR):
-            words = np.frombuffer(chunk, np.uint64, count=max((len(chunk) - shift) // _ANCHOR, 0), offset=shift) if len(chunk) > shift else ()
+            words = (
+                np.frombuffer(chunk, np.uint64, count=max((len(chunk) - shift) // _ANCHOR, 0), offset=shift) if len(chunk) > shift else ()
+            )
             if len(words):
                 yield from (np.flatnonzero(self._table[_hashed(words)]) * _ANCHOR + shift).tolist()
 
@@ -172,13 +174,13 @@ def search(
     found: set[Finding] = set()
     for root in roots:
         for path in _files(root):
-            found.update(searcher.bytes(path.name.encode("utf-8", "surrogateescape"), f"name of {path}"))
-            found.update(searcher.bytes(_content(path), str(path)))
+            found.update(searcher.within(path.name.encode("utf-8", "surrogateescape"), f"name of {path}"))
+            found.update(searcher.within(_content(path), str(path)))
     for database in databases:
         for place, data in dumped(database):
-            found.update(searcher.bytes(data, place))
+            found.update(searcher.within(data, place))
     for name, text in (texts or {}).items():
-        found.update(searcher.bytes(text.encode("utf-8", "surrogatepass"), name))
+        found.update(searcher.within(text.encode("utf-8", "surrogatepass"), name))
     return sorted(found)
 
 

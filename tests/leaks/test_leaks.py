@@ -8,11 +8,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
+from hub import cli
 from tests.flows.conftest import Row, Town
 from tests.leaks.conftest import Marked, born, person
 from tests.leaks.search import databases_of, dumped, search, settled
-
-from hub import cli
 
 pytestmark = pytest.mark.xdist_group("leaks")
 
@@ -67,12 +67,22 @@ def lived_through(town: Town, hub: Said, marked: Marked, keep: Callable[[str], N
     town.fill("police", [first, changed, corrected, person(marked, "r8"), mended, unreadable])  # r9 is gone
     assert hub("sync", "register") == 0, hub.last
 
-    town.fill("welfare", [(first[1], marked.name("disputed name"), None), (marked.number("unanchored"), marked.name(), marked.garbage("phone"))])
+    town.fill(
+        "welfare", [(first[1], marked.name("disputed name"), None), (marked.number("unanchored"), marked.name(), marked.garbage("phone"))]
+    )
     assert hub("sync", "insurance") == 0, hub.last
-    town.fill("civil", [(marked.certificate(), first[1], changed[1], "2015-05-20"), (marked.certificate(), marked.garbage("number"), marked.garbage("spouse"), "x")])
+    town.fill(
+        "civil",
+        [
+            (marked.certificate(), first[1], changed[1], "2015-05-20"),
+            (marked.certificate(), marked.garbage("number"), marked.garbage("spouse"), "x"),
+        ],
+    )
     assert hub("sync", "marriages") in {0, 1}, hub.last
 
-    town.fill("police", [first, *((f"h{place}", marked.number("held", right=False), marked.name(), "1", None, None, None) for place in range(8))])
+    town.fill(
+        "police", [first, *((f"h{place}", marked.number("held", right=False), marked.name(), "1", None, None, None) for place in range(8))]
+    )
     assert hub("sync", "register") == 1, hub.last
     keep("held")
     held = str(town.all("SELECT max(id) AS id FROM hub.batch WHERE state = 'held' AND dataset = 'register'")[0]["id"])
@@ -98,7 +108,9 @@ def broken_files(town: Town, hub: Said, marked: Marked) -> None:
     assert hub("sync", "permits") == 1, hub.last
     write_csv(town, [row(), (f'"{marked.number("file")}', marked.name("file"), "2000-01-01", None)])  # a quote is not closed
     assert hub("sync", "permits") == 1, hub.last
-    (town.home / "permits.csv").write_bytes(b"citizen_no,full_name,born,phone\n" + f"{marked.number('file')},{marked.name('file')}".encode() + b"\x00\xff\xfe,,\n")
+    (town.home / "permits.csv").write_bytes(
+        b"citizen_no,full_name,born,phone\n" + f"{marked.number('file')},{marked.name('file')}".encode() + b"\x00\xff\xfe,,\n"
+    )
     assert hub("sync", "permits") != 0, hub.last
     (town.home / "police.sqlite").rename(town.home / "police.away")
     (town.home / "police.sqlite").write_text(f"{marked.number('no database')} {marked.name('no database')}", encoding="utf-8")
@@ -150,14 +162,16 @@ def test_no_marked_value_rests_outside_its_source(
     lived_through(marked_town, hub, marked, keep)
     settled(administrator)
 
-    assert len(marked.values) > 60  # noqa: PLR2004
+    assert len(marked.values) > 60
     found = search([hub_database, tmp_path / "dumps"], databases, marked.values, texts=hub.texts)
     assert [str(one) for one in found] == []
     assert search([marked_town.home], [], marked.values) != []  # they were there all the time, at their source
     shutil.rmtree(tmp_path / "dumps")
 
 
-@pytest.mark.xfail(strict=True, reason="connectors.failures lists a place's columns: of a file without a header these are somebody's values")
+@pytest.mark.xfail(
+    strict=True, reason="connectors.failures lists a place's columns: of a file without a header these are somebody's values"
+)
 def test_a_file_without_a_header_is_refused_without_its_first_row(marked_town: Town, hub: Said) -> None:
     marked = Marked()
     number = marked.number()
@@ -174,8 +188,13 @@ def test_the_same_search_finds_what_somebody_lets_slip(hub_database: Path, admin
     log = hub_database / "logs" / "slipped.log"
     log.write_text(f"could not convert {slipped['log']!r}", encoding="utf-16")
     with psycopg.connect(administrator, dbname="hub", autocommit=True) as connection:
-        connection.execute("INSERT INTO hub.job (dataset, paused, changed_by, reason) VALUES ('slipped', true, 'test', %s)", [slipped["reason"]])
-        connection.execute("INSERT INTO audit.entry (event, actor, details) VALUES ('slipped', 'test', jsonb_build_object('why', %s::text))", [slipped["details"]])
+        connection.execute(
+            "INSERT INTO hub.job (dataset, paused, changed_by, reason) VALUES ('slipped', true, 'test', %s)", [slipped["reason"]]
+        )
+        connection.execute(
+            "INSERT INTO audit.entry (event, actor, details) VALUES ('slipped', 'test', jsonb_build_object('why', %s::text))",
+            [slipped["details"]],
+        )
         settled(administrator)
         found = search([hub_database], databases_of(administrator), marked.values)
         connection.execute("DELETE FROM hub.job WHERE dataset = 'slipped'")

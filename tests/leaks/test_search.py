@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from psycopg.conninfo import make_conninfo
-from tests.leaks.search import SHORTEST, Searcher, databases_of, forms, search, settled
 
 from hub.database import embedded
 from hub.database.passwords import password
+from tests.leaks.search import SHORTEST, Searcher, databases_of, forms, search, settled
 
 CANARY = "金丝雀张三丰11010119900307889X"
 VALUES = {"canary": CANARY, "other": "somebody else altogether"}
@@ -33,7 +33,9 @@ def zipped(data: bytes) -> bytes:
 
 def parquet(data: bytes) -> bytes:
     out = io.BytesIO()
-    pyarrow.parquet.write_table(pa.table({"name": [data.decode()] * 50}), out, compression="gzip", use_dictionary=False, write_statistics=False)
+    pyarrow.parquet.write_table(
+        pa.table({"name": [data.decode()] * 50}), out, compression="gzip", use_dictionary=False, write_statistics=False
+    )
     return out.getvalue()
 
 
@@ -44,7 +46,7 @@ def test_every_form_is_found_in_a_log(tmp_path: Path, form: str, written: bytes)
 
 
 @pytest.mark.parametrize("wrap", [gzip.compress, zlib.compress, zipped, parquet, lambda data: gzip.compress(zipped(data))])
-def test_a_compressed_file_is_opened(tmp_path: Path, wrap) -> None:  # noqa: ANN001
+def test_a_compressed_file_is_opened(tmp_path: Path, wrap) -> None:
     wrapped = wrap(f"a line\n{CANARY}\n".encode() * 50)
     assert CANARY.encode() not in wrapped
     (tmp_path / "file").write_bytes(wrapped)
@@ -73,7 +75,7 @@ def test_a_value_that_is_short_is_refused() -> None:
 @given(st.text(st.characters(codec="utf-8"), min_size=SHORTEST), st.binary(), st.binary())
 def test_base64_is_found_whatever_stands_around(value: str, before: bytes, after: bytes) -> None:
     data = base64.b64encode(before + value.encode() + after)
-    assert any(Searcher({"value": value}).bytes(data, "here"))
+    assert any(Searcher({"value": value}).within(data, "here"))
 
 
 @pytest.fixture
@@ -89,7 +91,9 @@ def test_a_value_in_a_compressed_row_is_found_by_the_dump_though_not_in_the_file
     with psycopg.connect(server) as connection:
         connection.execute("CREATE SCHEMA planted")
         connection.execute("CREATE TABLE planted.toasted (note text)")
-        connection.execute("INSERT INTO planted.toasted VALUES (repeat('again and again ', 400) || %s || repeat(' and again', 4000))", [CANARY])
+        connection.execute(
+            "INSERT INTO planted.toasted VALUES (repeat('again and again ', 400) || %s || repeat(' and again', 4000))", [CANARY]
+        )
         connection.execute("CREATE TABLE planted.plain (note text, bytes bytea)")
         connection.execute("INSERT INTO planted.plain VALUES (%s, %s)", [CANARY, CANARY.encode("utf-16-le")])
     settled(server)

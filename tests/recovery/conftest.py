@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.flows.conftest import Town, settle
 
 from hub.database.engine import engine
 from hub.settings import REPOSITORY, settings
 from libraries.changes import changes
 from libraries.layout import layout_of
 from schemas.declarations import declarations
+from tests.flows.conftest import Town, settle
 
 UNAVAILABLE = 3
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from tests.flows.conftest import Row, Town
 from tests.recovery.conftest import Driver, told
 
@@ -94,7 +95,9 @@ def test_a_job_can_be_killed_before_every_statement(fresh: Callable[[str], Town]
     if os.environ.get("HUB_CAMPAIGN") == "short":
         points = range(1, len(steps), 7)
     for step in points:
-        assert killed_and_run_again(fresh, driver, scenario, step) == expected, f"killed before step {step} of {len(steps)}: {steps[step - 1]}"
+        assert killed_and_run_again(fresh, driver, scenario, step) == expected, (
+            f"killed before step {step} of {len(steps)}: {steps[step - 1]}"
+        )
 
 
 def test_a_publishing_killed_after_its_commit_is_told_as_done(fresh: Callable[[str], Town], driver: Driver) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import psutil
 import pytest
-from tests.flows.conftest import Town
-from tests.recovery.conftest import Driver, told
-from tests.recovery.test_kills import SECOND, broken, prepared
 
 from hub.database import embedded
 from hub.flows import sync
+from tests.flows.conftest import Town
+from tests.recovery.conftest import Driver, told
+from tests.recovery.test_kills import SECOND, broken, prepared
 
 pytestmark = pytest.mark.xdist_group("recovery")
 

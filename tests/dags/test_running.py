@@ -1,0 +1,136 @@
+"""Real Airflow on the real database: what runs, what is tried again, what it keeps, and that it speaks to nobody."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from demo import city
+from hub.database.engine import engine
+from hub.database.roles import Role
+from hub.errors import Refused
+from hub.flows import airflow_client, bases, scheduler
+from hub.flows.airflow_environment import environment
+from hub.flows.database import ready
+from hub.settings import settings
+
+pytestmark = [pytest.mark.campaign, pytest.mark.timeout(900)]
+
+# Seen by every process of Airflow: each address that it wants to reach, and each name that it looks up.
+_WATCH = """
+import os, sys
+def watch(event, arguments):
+    if event == "socket.connect" and isinstance(arguments[1], tuple):
+        target = str(arguments[1][0])
+    elif event == "socket.getaddrinfo" and arguments[0] is not None:
+        target = arguments[0].decode() if isinstance(arguments[0], bytes) else str(arguments[0])
+    else:
+        return
+    with open(os.environ["WATCHED"], "a") as out:
+        out.write(target + "\\n")
+sys.addaudithook(watch)
+"""
+_HERE = {"127.0.0.1", "::1", "localhost"}
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The file that every Python process started from here writes its targets into."""
+    folder = tmp_path_factory.mktemp("watch")
+    (folder / "sitecustomize.py").write_text(_WATCH)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder))
+        patch.setenv("WATCHED", str(folder / "targets"))
+        yield folder / "targets"
+
+
+@pytest.fixture(scope="module")
+def running(hub_database: Path, watched: Path) -> Iterator[scheduler.Status]:
+    """Airflow over a small demo city."""
+    ready()
+    city.build(hub_database, city.administrator(), scale=0.01)
+    bases.applied(by="test")
+    yield scheduler.up(timetable=False)
+    scheduler.down()
+
+
+def _airflow(statement: str) -> list[tuple[object, ...]]:
+    with engine(Role.AIRFLOW).connect() as connection:
+        return [tuple(row) for row in connection.execute(sa.text(statement))]
+
+
+def test_a_job_runs_and_what_airflow_keeps_of_it_is_a_number(running: scheduler.Status) -> None:
+    ended = scheduler.wait("division", scheduler.trigger("division"), seconds=300)
+    assert ended.succeeded, ended.reason
+    batch = _airflow("SELECT value FROM xcom WHERE dag_id = 'sync__division' AND task_id = 'stage' AND key = 'return_value'")
+    assert [str(value).isdigit() for (value,) in batch] == [True]
+    kept = _airflow("SELECT rendered_fields::text FROM rendered_task_instance_fields WHERE dag_id = 'sync__division'")
+    assert {key for (fields,) in kept for key in json.loads(fields)} <= {"op_args", "op_kwargs", "templates_dict"}
+    updated = {uri for (uri,) in _airflow("SELECT a.uri FROM asset_event e JOIN asset a ON a.id = e.asset_id")}
+    assert "hub://geographic/division" in updated
+
+
+def test_a_second_start_changes_nothing(running: scheduler.Status) -> None:
+    assert scheduler.up(timetable=False) == running
+
+
+def test_the_interface_demands_the_generated_login(running: scheduler.Status) -> None:
+    command = [sys.executable, "-c", f"import urllib.request as u; u.urlopen('{running.address}/api/v2/dags')"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "401" in ended.stderr
+
+
+def test_a_paused_job_is_not_run_until_it_is_resumed(running: scheduler.Status) -> None:
+    scheduler.pause("division")
+    with pytest.raises(Refused, match="hub job resume division"):
+        scheduler.trigger("division")
+    scheduler.resume("division")
+    assert scheduler.wait("division", scheduler.trigger("division"), seconds=300).succeeded
+
+
+def test_only_a_source_that_may_come_back_is_tried_again(running: scheduler.Status) -> None:
+    (file,) = (settings().state / "demo").rglob("*standard_address*")
+    file.rename(file.with_suffix(".away"))
+    away = scheduler.trigger("standard_address")
+    with pytest.raises(Exception, match="has not ended"):
+        scheduler.wait("standard_address", away, seconds=25)
+    states = {
+        state for (state,) in _airflow("SELECT state FROM task_instance WHERE dag_id = 'sync__standard_address' AND task_id = 'stage'")
+    }
+    assert states <= {"up_for_retry", "queued", "scheduled", "running"}
+    file.with_suffix(".away").rename(file)
+
+    broken = scheduler.wait("insured_unit", _with_a_broken_file("insured_unit"), seconds=300)
+    assert not broken.succeeded
+    assert "What to do" in str(broken.reason)
+    assert _airflow("SELECT try_number FROM task_instance WHERE dag_id = 'sync__insured_unit' AND task_id = 'stage'") == [(1,)]
+
+
+def _with_a_broken_file(dataset: str) -> str:
+    for file in (settings().state / "demo").rglob(f"*{dataset}*"):
+        file.write_bytes(b"no workbook at all")
+    return scheduler.trigger(dataset)
+
+
+def test_no_secret_stands_in_a_command_line_or_a_log(running: scheduler.Status) -> None:
+    secrets = [file.read_text().strip() for file in settings().secrets.iterdir() if file.is_file() and not file.name.endswith(".json")]
+    lines = subprocess.run(["/bin/ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    logs = "".join(file.read_text(errors="replace") for file in (settings().state / "logs" / "airflow").rglob("*.log"))
+    assert "scheduler" in logs
+    assert [secret for secret in secrets if secret in lines or secret in logs] == []
+
+
+def test_airflow_reports_to_nobody_and_the_watch_is_awake(running: scheduler.Status, watched: Path) -> None:
+    assert airflow_client.health()["scheduler"]["status"] == "healthy"
+    targets = set(watched.read_text().split())
+    assert "127.0.0.1" in targets  # tasks speak to Airflow's API
+    assert targets <= _HERE
+    # 192.0.2.0/24 is for documentation (RFC 5737): nothing answers there.
+    out = "import socket; socket.socket().connect_ex(('192.0.2.1', 9)) if not socket.setdefaulttimeout(0.2) else None"
+    subprocess.run([sys.executable, "-c", out], env=environment() | {"WATCHED": os.environ["WATCHED"]}, check=True)
+    assert "192.0.2.1" in set(watched.read_text().split())

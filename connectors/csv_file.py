@@ -12,18 +12,16 @@ import pyarrow.csv as arrow_csv
 
 from connectors import failures, sql
 from connectors.csv_diagnosis import LONGEST, diagnosis
-from connectors.cursors import earlier
 from connectors.decoding import Decoded, QuoteWatch, encoding_of
 from connectors.files import opened
-from connectors.protocol import Session, Window
 from connectors.registry import connector
-from connectors.windows import Newest, within
+from connectors.windows import FileSession, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from connectors.files import SourceFile
-    from connectors.protocol import Connector, Place
+    from connectors.protocol import Connector, Place, Window
     from hub.errors import Rejected
     from schemas.source import Source
 
@@ -43,7 +41,7 @@ def open_csv(source: Source, place: Place, *, password: str | None, order_by: Se
         yield session
 
 
-class CsvSession(Session):
+class CsvSession(FileSession):
     """One open file. Its snapshot is the file itself: a change while it is read rejects it."""
 
     def __init__(self, file: SourceFile) -> None:
@@ -69,17 +67,6 @@ class CsvSession(Session):
             for _ in self._filtered([], window):
                 pass
         return self._counts[window]
-
-    def newest(self, cursor: str) -> str | None:
-        """Return the greatest value: as numbers where all are whole numbers, else as text by code point."""
-        newest = Newest()
-        for batch in self.read([cursor], Window()):
-            newest.see(batch.column(0))
-        return newest.value
-
-    def earlier(self, value: str, seconds: int) -> str:
-        """Return the time *seconds* before *value*, written as in the file."""
-        return earlier(value, seconds)
 
     def read(self, columns: Sequence[str], window: Window) -> Iterator[pa.RecordBatch]:
         """Stream the rows. A broken file raises ``Rejected``, at the latest after its last row."""

@@ -14,14 +14,13 @@ from openpyxl import load_workbook
 from openpyxl.utils import get_column_letter
 
 from connectors import failures, sql
-from connectors.cursors import earlier
 from connectors.excel_formulas import uncalculated
 from connectors.files import opened
 from connectors.lines import Lines
-from connectors.protocol import Oddity, Session, Window
+from connectors.protocol import Oddity
 from connectors.registry import connector
 from connectors.text import as_text
-from connectors.windows import Newest, within
+from connectors.windows import FileSession, within
 from hub.errors import Mistake
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
     from connectors.files import SourceFile
-    from connectors.protocol import Connector, Place
+    from connectors.protocol import Connector, Place, Window
     from hub.errors import Rejected
     from schemas.source import Source
 
@@ -59,7 +58,7 @@ def open_excel(source: Source, place: Place, *, password: str | None, order_by: 
         yield session
 
 
-class ExcelSession(Session):
+class ExcelSession(FileSession):
     """One sheet of one open file. Its snapshot is the file itself: a change while it is read rejects it."""
 
     def __init__(self, file: SourceFile, sheet: ReadOnlyWorksheet) -> None:
@@ -92,17 +91,6 @@ class ExcelSession(Session):
         """Return the rows of *window*, by a pass over the sheet."""
         names = [window.cursor] if window.cursor else [self.columns().names[0]]
         return sum(batch.num_rows for batch in self.read(names, window))
-
-    def newest(self, cursor: str) -> str | None:
-        """Return the greatest value: as numbers where all are whole numbers, else as text by code point."""
-        newest = Newest()
-        for batch in self.read([cursor], Window()):
-            newest.see(batch.column(0))
-        return newest.value
-
-    def earlier(self, value: str, seconds: int) -> str:
-        """Return the time *seconds* before *value*, written as in :meth:`newest`."""
-        return earlier(value, seconds)
 
     def read(self, columns: Sequence[str], window: Window) -> Iterator[pa.RecordBatch]:
         """Stream the rows. A broken sheet raises ``Rejected``, at the latest after its last row."""

@@ -14,14 +14,13 @@ from pyproj.exceptions import CRSError
 from pyproj.network import set_network_enabled  # type: ignore[attr-defined]  # exported, though its types do not say so
 
 from connectors import sql
-from connectors.cursors import earlier
 from connectors.decoding import encoding_of
 from connectors.files import opened
 from connectors.geojson_reading import Collection
-from connectors.protocol import Oddity, Session, Window
+from connectors.protocol import Oddity
 from connectors.registry import connector
 from connectors.text import as_text
-from connectors.windows import Newest, within
+from connectors.windows import FileSession, within
 from hub.errors import Mistake
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from connectors.files import SourceFile
     from connectors.geojson_reading import Feature
-    from connectors.protocol import Connector, Place
+    from connectors.protocol import Connector, Place, Window
     from schemas.source import Source
 
 GEOMETRY = "geometry"
@@ -56,7 +55,7 @@ def open_geojson(source: Source, place: Place, *, password: str | None, order_by
         yield session
 
 
-class GeojsonSession(Session):
+class GeojsonSession(FileSession):
     """One open file. Its snapshot is the file itself: a change while it is read rejects it."""
 
     def __init__(self, file: SourceFile, crs: pyproj.CRS) -> None:
@@ -87,17 +86,6 @@ class GeojsonSession(Session):
         if not window.bounded:
             return self._rows
         return sum(batch.num_rows for batch in self.read([window.cursor or ""], window))
-
-    def newest(self, cursor: str) -> str | None:
-        """Return the greatest value: as numbers where all are whole numbers, else as text by code point."""
-        newest = Newest()
-        for batch in self.read([cursor], Window()):
-            newest.see(batch.column(0))
-        return newest.value
-
-    def earlier(self, value: str, seconds: int) -> str:
-        """Return the time *seconds* before *value*, written as in the file."""
-        return earlier(value, seconds)
 
     def read(self, columns: Sequence[str], window: Window) -> Iterator[pa.RecordBatch]:
         """Stream the features."""

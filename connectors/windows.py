@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors import failures
+from connectors.cursors import earlier
+from connectors.protocol import Session, Window
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from connectors.files import SourceFile
-    from connectors.protocol import Window
 
 _WHOLE = r"^\s*[+-]?\d{1,38}\s*$"
 _NUMBER = pa.decimal128(38, 0)
@@ -43,6 +47,25 @@ def within(batch: pa.RecordBatch, window: Window, file: SourceFile) -> pa.Record
     if window.until is not None:
         kept = pc.and_(kept, pc.less_equal(values, pa.scalar(window.until.strip()).cast(kind)))
     return batch.filter(kept)
+
+
+class FileSession(Session, ABC):
+    """What sessions of files share: values are text, cursors too."""
+
+    @abstractmethod
+    def read(self, columns: Sequence[str], window: Window) -> Iterator[pa.RecordBatch]:
+        """Stream the rows of *window*, as :class:`connectors.protocol.Connector` asks."""
+
+    def newest(self, cursor: str) -> str | None:
+        """Return the greatest value: as numbers where all are whole numbers, else as text by code point."""
+        newest = Newest()
+        for batch in self.read([cursor], Window()):
+            newest.see(batch.column(0))
+        return newest.value
+
+    def earlier(self, value: str, seconds: int) -> str:
+        """Return the time *seconds* before *value*, written as in the file."""
+        return earlier(value, seconds)
 
 
 class Newest:

@@ -62,9 +62,8 @@ def names_exist(declared: Declarations) -> Iterator[Finding]:
             )
         for index, given in enumerate(contract.contributes):
             if given.entity not in _entity_paths(declared):
-                yield written.finding(
-                    "contributes", index, "entity", problem=f"there is no entity `{given.entity}`", remedy=_one_of(_entity_paths(declared), given.entity)
-                )
+                nearest = _one_of(_entity_paths(declared), given.entity)
+                yield written.finding("contributes", index, "entity", problem=f"there is no entity `{given.entity}`", remedy=nearest)
     for name, source in declared.sources.items():
         if source.department not in declared.departments:
             yield declared.written[("source", name)].finding(
@@ -281,7 +280,11 @@ def picks_can_be_made(declared: Declarations) -> Iterator[Finding]:
             )
         stored = {field.name for field in entity.fields if field.name in given.fields and given.fields[field.name] == given.pick}
         if not stored:
-            yield written.finding(*loc, problem=f"`{given.pick}` is not contributed to {given.entity}", remedy="contribute it to a field of the entity")
+            yield written.finding(
+                *loc,
+                problem=f"`{given.pick}` is not contributed to {given.entity}",
+                remedy="contribute it to a field of the entity",
+            )
 
 
 def an_entity_is_fed_once_by_a_contract(declared: Declarations) -> Iterator[Finding]:

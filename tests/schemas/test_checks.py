@@ -161,7 +161,9 @@ def test_an_organisation_keeps_its_own_library_before_the_shipped_one(home: Path
 
 
 def test_a_pick_needs_every_row(home: Path, replace: Edit):
-    replace("schemas/contracts/human_resources/social_insurance.yaml", "sync: {mode: full}", "sync: {mode: incremental, cursor: updated_at}")
+    replace(
+        "schemas/contracts/human_resources/social_insurance.yaml", "sync: {mode: full}", "sync: {mode: incremental, cursor: updated_at}"
+    )
 
     assert any("`pick` needs all rows of a subject" in one.problem for one in found(home))
 

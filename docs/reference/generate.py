@@ -240,7 +240,8 @@ def _type(annotation: Any, metadata: Sequence[object] = ()) -> str:  # noqa: ANN
     if annotation is Title:
         return "`{zh: …, en: …}`"
     if isinstance(annotation, EnumType):
-        return " · ".join(f"`{one}`" for one in annotation.__members__.values())
+        values: Iterable[object] = annotation.__members__.values()
+        return " · ".join(f"`{value}`" for value in values)
     if isinstance(annotation, type) and issubclass(annotation, Declared):
         return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
     origin, parts = get_origin(annotation), get_args(annotation)

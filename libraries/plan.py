@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from hub.errors import Mistake, Refused, Unavailable
 from libraries.layout import BOX, ContributionTable, EntityLayout, layouts
 from libraries.statements import run_script
-from libraries.versions import next_version
+from libraries.versions import lock, next_version
 from libraries.views import quoted, select
 from schemas.declarations import Declarations
 
@@ -46,7 +46,7 @@ def plan(declared: Declarations, connection: sa.Connection) -> tuple[Step, ...]:
 
     Raise :class:`Mistake` where a stored column has another type than the declaration: types never change in place.
     """
-    return tuple(_all_steps(declared, _find(connection)))
+    return tuple(_all_steps(declared, _find(connection, set(declared.libraries))))
 
 
 def _all_steps(declared: Declarations, found: _Found) -> Iterator[Step]:
@@ -56,8 +56,13 @@ def _all_steps(declared: Declarations, found: _Found) -> Iterator[Step]:
 
 
 def require_applied(declared: Declarations, connection: sa.Connection, libraries: set[str]) -> None:
-    """Raise :class:`Refused` if the tables of *libraries* differ from the declarations."""
-    found = _find(connection)
+    """Raise :class:`Refused` if the tables of *libraries* differ from the declarations.
+
+    Their publish locks are held (shared) until the transaction ends: a first load that replaces a table is seen whole or not at all.
+    """
+    for library in sorted(libraries):
+        lock(connection, library, shared=True)
+    found = _find(connection, libraries)
     waiting = [step for step in _all_steps(declared, found) if step.library in libraries]
     if waiting:
         raise Refused(
@@ -71,6 +76,8 @@ def apply(declared: Declarations, engine: sa.Engine) -> tuple[Step, ...]:
     for attempt in range(TRIES):
         try:
             with engine.begin() as connection:
+                for library in sorted(declared.libraries):
+                    lock(connection, library)
                 connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
                 steps = plan(declared, connection)
                 for step in steps:
@@ -81,12 +88,13 @@ def apply(declared: Declarations, engine: sa.Engine) -> tuple[Step, ...]:
     raise Unavailable("the library tables are in use", remedy="run `hub library apply` again when no long read is running")
 
 
-def _find(connection: sa.Connection) -> _Found:
+def _find(connection: sa.Connection, libraries: set[str]) -> _Found:
+    within = {"libraries": sorted(libraries)}
     columns: dict[tuple[str, str], dict[str, str]] = {}
-    for schema, table, column, kind in connection.execute(_COLUMNS):
+    for schema, table, column, kind in connection.execute(_COLUMNS, within):
         columns.setdefault((schema, table), {})[column] = kind
     indexes: dict[tuple[str, str], set[str]] = {}
-    for schema, table, unique, definition in connection.execute(_INDEXES):
+    for schema, table, unique, definition in connection.execute(_INDEXES, within):
         indexes.setdefault((schema, table), set()).add(("unique " if unique else "") + definition.split(" USING ", 1)[1])
     views = {(row.library, row.entity): row.definition for row in connection.execute(sa.text("SELECT * FROM hub.library_view"))}
     authority = {tuple(row) for row in connection.execute(_AUTHORITY)}
@@ -96,12 +104,12 @@ def _find(connection: sa.Connection) -> _Found:
 _COLUMNS = sa.text(
     "SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, NULL) FROM pg_class c "
     "JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid "
-    "WHERE c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
+    "WHERE c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped AND n.nspname = ANY(:libraries)"
 )
 _INDEXES = sa.text(
     "SELECT n.nspname, t.relname, i.indisunique, pg_get_indexdef(i.indexrelid) FROM pg_index i "
     "JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace "
-    "WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
+    "WHERE n.nspname = ANY(:libraries)"
 )
 _AUTHORITY = sa.text("SELECT library, entity, field, dataset, rank, basis FROM hub.authority WHERE until IS NULL")
 

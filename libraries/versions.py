@@ -7,9 +7,17 @@ so that a version's number is also its place in time.
 import sqlalchemy as sa
 
 
-def lock(connection: sa.Connection, library: str) -> None:
-    """Wait for and hold the publish lock of *library* until the transaction ends."""
-    connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended('library:' || :library, 0))"), {"library": library})
+PATIENCE = "10min"  # a first load of a large dataset publishes for minutes, and others wait their turn
+
+
+def lock(connection: sa.Connection, library: str, *, shared: bool = False) -> None:
+    """Wait for and hold the publish lock of *library* until the transaction ends.
+
+    *shared* holders only look: they keep publishers away from the tables while they do, not one another.
+    """
+    function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+    connection.execute(sa.text(f"SET LOCAL lock_timeout = '{PATIENCE}'"))
+    connection.execute(sa.text(f"SELECT {function}(hashtextextended('library:' || :library, 0))"), {"library": library})
 
 
 def next_version(library: str, cause: str, batch: int | None = None) -> str:

@@ -10,8 +10,9 @@ from typing import Protocol
 from hub.errors import HubError, Mistake, Unavailable
 
 # PostgreSQL appendix A: connection exception, insufficient resources, operator intervention, lock not
-# available, deadlock, serialization failure. Each may succeed when tried again.
-_PASSING = re.compile(r"^(08...|53...|57P0.|57014|55P03|40P01|40001)$")
+# available, deadlock, serialization failure. Each may succeed when tried again. XX000 too: it is what PostgreSQL says
+# when the catalogue changes under a statement that reads it (another job's first load replaces a table just then).
+_PASSING = re.compile(r"^(08...|53...|57P0.|57014|55P03|40P01|40001|XX000)$")
 _UNKNOWN_LOGIN = re.compile(r"^(28...|3D000)$")
 # A refused login reaches libpq as text only. The patterns read the kind of failure; the text goes nowhere.
 _LOGIN_TEXT = re.compile(

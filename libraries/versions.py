@@ -6,7 +6,6 @@ so that a version's number is also its place in time.
 
 import sqlalchemy as sa
 
-
 PATIENCE = "10min"  # a first load of a large dataset publishes for minutes, and others wait their turn
 
 

@@ -204,7 +204,7 @@ def _address(source: Source, password: str | None) -> str:
     user, _, host = parts.netloc.rpartition("@")
     login = user.rstrip(":") + (f":{quote(password, safe='')}" if password else "")
     options = {"connect_timeout": CONNECT_SECONDS, "application_name": "exchange-hub", **dict(parse_qsl(parts.query))}
-    return urlunsplit(parts._replace(netloc=f"{login}@{host}" if login else host, query=urlencode(options)))
+    return urlunsplit(parts._replace(netloc=f"{login}@{host}" if login else host, query=urlencode(options, quote_via=quote)))
 
 
 def _connected(source: Source, address: str) -> adbc.Connection:

@@ -1,8 +1,9 @@
 """Opening a contract's source: where it is, with which password, at which hours."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from connectors.protocol import Connector, Place
@@ -23,12 +24,13 @@ def located(source: Source) -> Source:
         "${HUB_SOCKET}": str(socket_folder(settings().state)),
     }
 
-    def replaced(text: str | None) -> str | None:
+    def replaced(text: str | None, written: Callable[[str], str]) -> str | None:
         for name, value in here.items() if text else ():
-            text = text.replace(name, value) if text else None
+            text = text.replace(name, written(value)) if text else None
         return text
 
-    return source.model_copy(update={"url": replaced(source.url), "path": replaced(source.path)})
+    # In a URL a folder's blanks and letters beyond ASCII are escaped (RFC 3986, 2.1).
+    return source.model_copy(update={"url": replaced(source.url, quote), "path": replaced(source.path, str)})
 
 
 def password_of(source: Source) -> str | None:

@@ -33,10 +33,11 @@ def _nearest(name: str, existing: Sequence[str]) -> str:
 
 def no_such_column(source: Source, place: Place, name: str, existing: Sequence[str]) -> Mistake:
     """Say that *place* has no column *name*, what it has, and which is nearest."""
-    return Mistake(
-        f"source {source.source!r}, {place}: there is no column {name!r} that may be read",
-        remedy=f"{_nearest(name, existing)}write one of its columns in the contract: {listed(existing)}",
-    )
+    problem = f"source {source.source!r}, {place}: there is no column {name!r} that may be read"
+    if place.file:
+        found = f"of those asked for it has {listed(existing)}" if existing else "it has none of those asked for"
+        return Mistake(problem, remedy=f"{found}: see that its first line names the columns as the contract does")
+    return Mistake(problem, remedy=f"{_nearest(name, existing)}write one of its columns in the contract: {listed(existing)}")
 
 
 def no_such_table(source: Source, place: Place, existing: Sequence[str]) -> Mistake:

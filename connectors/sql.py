@@ -59,7 +59,12 @@ def ordering(columns: Sequence[str], mark: str = '"') -> str:
 
 
 def checked(source: Source, place: Place, schema: pa.Schema, wanted: Sequence[str | None]) -> None:
-    """Raise ``Mistake`` for the first of *wanted* that *schema* lacks."""
+    """Raise ``Mistake`` for the first of *wanted* that *schema* lacks.
+
+    A file without a header has somebody's values where its columns should be named:
+    of a file's columns only those asked for are repeated.
+    """
+    shown = [name for name in schema.names if name in wanted] if place.file else schema.names
     for name in wanted:
         if name is not None and name not in schema.names:
-            raise no_such_column(source, place, name, schema.names)
+            raise no_such_column(source, place, name, shown)

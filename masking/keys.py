@@ -230,6 +230,12 @@ def destroy_version(folder: Path, purpose: str, version: int) -> None:
     _write_private(folder / KEYRING_FILE, _as_json(versions))
 
 
+def listed(folder: Path) -> tuple[tuple[str, int, str, str, str], ...]:
+    """Return purpose, version, suite, state and date of creation of every key in *folder*, without opening any."""
+    versions = _read(folder / KEYRING_FILE)
+    return tuple((one["purpose"], one["version"], one["suite"], one["state"], one["created"]) for one in versions)
+
+
 def _read(path: Path) -> list[_Version]:
     try:
         versions: list[_Version] = json.loads(path.read_bytes())["versions"]

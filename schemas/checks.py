@@ -146,6 +146,19 @@ def _field_uses(contract: Contract) -> Iterator[tuple[tuple[str | int, ...], str
             yield ("fields", index, "kind_by", "field"), field.kind_by.field
 
 
+def cursors_are_not_sensitive(declared: Declarations) -> Iterator[Finding]:
+    """A watermark rests in clear, so it may not be somebody's value."""
+    for contract, written in _contracts(declared):
+        field = _field(contract, contract.sync.cursor or "")
+        if field is not None and field.level.sensitive:
+            yield written.finding(
+                "sync",
+                "cursor",
+                problem=f"`{field.name}` is {field.level} and its last value would be kept as the watermark",
+                remedy="use a field that says nothing of a person: the time of change, or a serial number",
+            )
+
+
 def kinds_and_codes_exist(declared: Declarations) -> Iterator[Finding]:
     """Every kind and code list that a field names is declared."""
     for contract, written in _contracts(declared):
@@ -428,6 +441,7 @@ CHECKS: tuple[Check, ...] = (
     files_stand_where_their_names_say,
     fields_are_named_once,
     contracts_use_their_own_fields,
+    cursors_are_not_sensitive,
     kinds_and_codes_exist,
     sensitive_fields_have_a_kind,
     no_level_is_lowered,

@@ -68,6 +68,7 @@ def _run_in_turn(found: tuple[Block, ...], environment: dict[str, str]) -> None:
         exported += "".join(f"{line}\n" for line in block.commands.splitlines() if line.startswith("export "))
 
 
+@pytest.mark.campaign  # minutes: each command is a process of its own
 @pytest.mark.xdist_group("documents")
 class TestCommandsOfDocuments:
     def test_those_of_the_tutorial_run_in_turn(self, city: dict[str, str]) -> None:

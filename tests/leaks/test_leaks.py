@@ -169,9 +169,6 @@ def test_no_marked_value_rests_outside_its_source(
     shutil.rmtree(tmp_path / "dumps")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="connectors.failures lists a place's columns: of a file without a header these are somebody's values"
-)
 def test_a_file_without_a_header_is_refused_without_its_first_row(marked_town: Town, hub: Said) -> None:
     marked = Marked()
     number = marked.number()

@@ -6,6 +6,7 @@ half an Airflow is worse than none, because it looks alive. On several machines 
 the rest by themselves instead: deploy/README.md.
 """
 
+import ctypes
 import gc
 import os
 import signal
@@ -47,6 +48,7 @@ def _fork(arguments: tuple[str, ...], log: Path) -> int:
     pid = os.fork()
     if pid:
         return pid
+    _end_with_parent()
     out = os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
     os.dup2(out, sys.stdout.fileno())
     os.dup2(out, sys.stderr.fileno())
@@ -56,6 +58,12 @@ def _fork(arguments: tuple[str, ...], log: Path) -> int:
         airflow_command()  # type: ignore[no-untyped-call]
     finally:
         os._exit(0)  # never return into the parent's code
+
+
+def _end_with_parent() -> None:
+    """Should the parent be killed outright, its forks must not serve on unseen (Linux: prctl(2), PR_SET_PDEATHSIG)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def _stop_on_request(running: dict[int, str]) -> list[int]:

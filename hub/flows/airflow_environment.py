@@ -57,11 +57,12 @@ def _hub() -> dict[str, str]:
 
 def _airflow() -> dict[str, str]:
     logs = settings().state / "logs" / "airflow"
+    database = url(Role.AIRFLOW).render_as_string(hide_password=False)
     return {
         "AIRFLOW_HOME": str(REPOSITORY),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url(Role.AIRFLOW)
-        .set(drivername="postgresql+psycopg2")
-        .render_as_string(hide_password=False),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
+        # One driver for both, and the one that reads libpq's options (sslmode); Airflow's own choice does not.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": database,
         "AIRFLOW__CORE__DEFAULT_TIMEZONE": settings().timezone,
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address()}/execution/",
         "AIRFLOW__API__BASE_URL": address(),

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import sqlalchemy as sa
 
@@ -134,3 +135,13 @@ def test_airflow_reports_to_nobody_and_the_watch_is_awake(running: scheduler.Sta
     out = "import socket; socket.socket().connect_ex(('192.0.2.1', 9)) if not socket.setdefaulttimeout(0.2) else None"
     subprocess.run([sys.executable, "-c", out], env=environment() | {"WATCHED": os.environ["WATCHED"]}, check=True)
     assert "192.0.2.1" in set(watched.read_text().split())
+
+
+def test_killing_the_parent_leaves_nothing_behind_and_the_next_start_serves_again(running: scheduler.Status) -> None:
+    parent = psutil.Process(json.loads((settings().state / "run" / "airflow.json").read_text())["pid"])
+    components = parent.children()
+    parent.kill()
+    psutil.wait_procs(components, timeout=60)
+    assert [component for component in components if component.is_running() and component.status() != psutil.STATUS_ZOMBIE] == []
+    assert not scheduler.status().running
+    assert scheduler.up(timetable=False).running

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 
+from croniter import croniter
+
 from hub.errors import Finding
 from schemas.contract import Contract, Contribution, Field, Mode
 from schemas.declarations import Declarations
@@ -156,6 +158,17 @@ def cursors_are_not_sensitive(declared: Declarations) -> Iterator[Finding]:
                 "cursor",
                 problem=f"`{field.name}` is {field.level} and its last value would be kept as the watermark",
                 remedy="use a field that says nothing of a person: the time of change, or a serial number",
+            )
+
+
+def schedules_are_timetables(declared: Declarations) -> Iterator[Finding]:
+    """A schedule is a cron expression of five parts; a job without one is run by hand only."""
+    for contract, written in _contracts(declared):
+        if contract.schedule is not None and not croniter.is_valid(contract.schedule):
+            yield written.finding(
+                "schedule",
+                problem=f"`{contract.schedule}` is not a timetable",
+                remedy="write minute, hour, day, month, weekday, such as '30 1 * * *' for half past one every night",
             )
 
 
@@ -442,6 +455,7 @@ CHECKS: tuple[Check, ...] = (
     fields_are_named_once,
     contracts_use_their_own_fields,
     cursors_are_not_sensitive,
+    schedules_are_timetables,
     kinds_and_codes_exist,
     sensitive_fields_have_a_kind,
     no_level_is_lowered,

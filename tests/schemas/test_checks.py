@@ -71,6 +71,7 @@ def test_the_shipped_declarations_have_no_mistakes():
         (REGISTER, "    subject: citizen_no", "    subject: record_no", "is not of kind `citizen_id`"),
         (REGISTER, "  scope: ", "  reach: ", "`sharing.reach` is not a key"),
         (REGISTER, "mode: incremental, cursor: updated_at", "mode: incremental", "incremental sync needs `cursor`"),
+        (REGISTER, "schedule: '30 1 * * *'", "schedule: nightly", "`nightly` is not a timetable"),
         (REGISTER, "cursor: updated_at", "cursor: birth_date", "would be kept as the watermark"),
         (POPULATION, "{rank: 2, dataset: residence_permit", "{rank: 1, dataset: residence_permit", "2 authorities of rank 1"),
         (

@@ -4,14 +4,11 @@
 the result is as if nothing had happened: staging commits at its end, publishing is one transaction.
 """
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import cast
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -21,25 +18,24 @@ from audit.log import record
 from connectors.protocol import Connector, Window
 from hub.database.engine import engine
 from hub.database.roles import Role
-from hub.errors import HubError, Refused, Rejected
+from hub.errors import HubError, Refused
 from hub.flows import batches, gates, reconciliation
 from hub.flows.ahead import ahead
 from hub.flows.code import code_version
 from hub.flows.keypass import KeyColumns, KeyPass, Reference, key_pass
 from hub.flows.keys import keyring
 from hub.flows.locks import job_lock
+from hub.flows.publication import publish_staged
+from hub.flows.runs import Published, Run, staged_rows, throw_away
 from hub.flows.shares import Share, protection_of, shares_of
 from hub.flows.sources import open_source
-from hub.flows.staging import Names, Stage, drop, make_durable, staged
+from hub.flows.staging import Names, Stage, make_durable, staged
 from hub.flows.stream import Seconds, Stream
 from hub.settings import settings
 from libraries import plan
 from libraries.layout import layout_of
-from libraries.publishing import Merged, merge
 from libraries.statements import scalar
-from libraries.versions import current_version, lock, record_version
 from libraries.views import quoted
-from masking.fingerprints import KeyChecksum
 from schemas.contract import Contract, Mode
 from schemas.declarations import Declarations, declarations
 from schemas.rules.checks import Check, checks_of, set_check
@@ -49,29 +45,6 @@ Progress = Callable[[str, int], None]
 
 def quiet(_step: str, _rows: int) -> None:
     """Report nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """What one run works with: the declarations it was planned by, its shares, its window."""
-
-    declared: Declarations
-    contract: Contract
-    shares: tuple[Share, ...]
-    checks: tuple[Check, ...]
-    protection: str
-    batch: int
-    window: Window
-    started_by: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """What a published batch did: new versions by library, rows by entity."""
-
-    batch: int
-    versions: dict[str, int]
-    merged: dict[str, Merged]
 
 
 def sync(dataset: str, *, started_by: str, progress: Progress = quiet) -> Published:
@@ -170,20 +143,12 @@ def _window_start(connection: sa.Connection, contract: Contract, protection: str
 def _discard_unfinished(connection: sa.Connection, dataset: str, actor: str) -> None:
     unfinished = sa.text("SELECT id FROM hub.batch WHERE dataset = :dataset AND state IN ('planned', 'staged')")
     for (batch,) in connection.execute(unfinished, {"dataset": dataset}).all():
-        _discard_in(connection, batch, dataset, actor, reason="a later run took its place")
+        throw_away(connection, batch, dataset, actor, reason="a later run took its place")
 
 
 def _discard(batch: int, actor: str, *, reason: str) -> None:
     with engine(Role.WRITER).begin() as connection:
-        _discard_in(connection, batch, batches.find(connection, batch).dataset, actor, reason=reason)
-
-
-def _discard_in(connection: sa.Connection, batch: int, dataset: str, actor: str, *, reason: str) -> None:
-    drop(connection, batch)
-    # Nobody is shown what was never published, and its keys must not count as known when the source is read again.
-    connection.execute(sa.text("DELETE FROM hub.quarantine WHERE batch = :batch"), {"batch": batch})
-    batches.update(connection, batch, state="discarded", reason=reason, ended_at=datetime.now(UTC))
-    record(connection, Event.BATCH_DISCARDED, actor=actor, details={"batch": batch, "dataset": dataset, "reason": reason})
+        throw_away(connection, batch, batches.find(connection, batch).dataset, actor, reason=reason)
 
 
 # Staging
@@ -320,7 +285,7 @@ def _record_staged(
     with engine(Role.WRITER).begin() as connection:
         tables = staged(Names(batch=run.batch), run.shares, reprotected=False)
         reasons = [*verdict.reasons, *gates.deletes(connection, run.contract, tables)]
-        counts |= {"staged": _staged_rows(connection, run)}
+        counts |= {"staged": staged_rows(connection, run)}
         batches.record_checks(connection, run.batch, verdict.results)
         batches.update(
             connection, run.batch, state="held" if reasons else "staged", snapshot=snapshot, cursor_after=window.after, cursor_until=until,
@@ -336,12 +301,6 @@ def _record_staged(
             record(connection, Event.BATCH_STAGED, actor=run.started_by, details=facts | numbers)
 
 
-def _staged_rows(connection: sa.Connection, run: Run) -> dict[str, int]:
-    names = Names(batch=run.batch)
-    tables = {share.path: quoted("staging", names.rows(number)) for number, share in enumerate(run.shares)}
-    return {path: scalar(connection, f"SELECT count(*) FROM {table}") for path, table in tables.items()}
-
-
 # Publishing
 
 
@@ -354,7 +313,7 @@ def publish(batch_id: int, *, started_by: str, release: bool = False) -> Publish
     """
     dataset = _dataset_of(batch_id)
     with job_lock(dataset):
-        published = _publish_locked(batch_id, started_by, release=release)
+        published = publish_staged(batch_id, started_by, release=release)
     if published is None:
         return publish(stage(dataset, started_by=started_by), started_by=started_by)
     return published
@@ -363,125 +322,6 @@ def publish(batch_id: int, *, started_by: str, release: bool = False) -> Publish
 def _dataset_of(batch_id: int) -> str:
     with engine(Role.READER).connect() as connection:
         return batches.find(connection, batch_id).dataset
-
-
-def _publish_locked(batch_id: int, started_by: str, *, release: bool) -> Published | None:
-    """Publish under the job's lock, or return ``None`` if the batch must be read again."""
-    with engine(Role.READER).connect() as connection:
-        batch = batches.find(connection, batch_id)
-    if batch.state == "published":
-        return _published_before(batch)
-    run = _resume(batch, started_by, release=release)
-    return _publish(run, batch) if run is not None else None
-
-
-def _published_before(batch: batches.Batch) -> Published:
-    versions = cast("dict[str, int]", batch.counts["versions"])
-    entities = cast("dict[str, dict[str, int]]", batch.counts["entities"])
-    return Published(batch=batch.id, versions=versions, merged={path: Merged(**counts) for path, counts in entities.items()})
-
-
-def _resume(batch: batches.Batch, started_by: str, *, release: bool) -> Run | None:
-    """Return the run that continues *batch*, or ``None`` if it must be read again."""
-    if batch.state == "held" and not release:
-        reasons = "; ".join(str(reason) for reason in (batch.gate or {}).get("reasons", []))  # type: ignore[attr-defined]
-        raise Rejected(
-            f"batch {batch.id} of {batch.dataset} is held: {reasons}", remedy=f"`hub batch show {batch.id}`, then release or discard it"
-        )
-    if batch.state not in {"staged", "held"}:
-        raise Rejected(f"batch {batch.id} of {batch.dataset} is {batch.state}, not staged", remedy="run the job again")
-    declared = declarations()
-    contract = declared.contract(batch.dataset)
-    shares = shares_of(declared, contract, keyring())
-    protection = protection_of(shares, declared, keyring())
-    run = Run(
-        declared=declared,
-        contract=contract,
-        shares=shares,
-        checks=(),
-        protection=protection,
-        batch=batch.id,
-        window=Window(),
-        started_by=started_by,
-    )
-    with engine(Role.WRITER).begin() as connection:
-        plan.require_applied(declared, connection, {share.layout.library for share in shares})
-        intact = protection == batch.protection and _intact(connection, run, batch)
-        if not intact:
-            _discard_in(connection, batch.id, batch.dataset, started_by, reason="its staged rows no longer fit; read again")
-    return run if intact else None
-
-
-def _intact(connection: sa.Connection, run: Run, batch: batches.Batch) -> bool:
-    """Whether staging still holds what was counted (a crash of the server empties unlogged tables)."""
-    present = sa.text("SELECT to_regclass(:name) IS NOT NULL")
-    if not connection.execute(present, {"name": f"staging.{Names(batch=batch.id).keys}"}).scalar_one():
-        return False
-    rows = scalar(connection, f"SELECT count(*) FROM {quoted('staging', Names(batch=batch.id).keys)}")
-    expected = int(batch.counts["source_rows"]) - int(batch.counts["without_key"])  # type: ignore[call-overload]
-    return rows == expected and _staged_rows(connection, run) == batch.counts["staged"]
-
-
-def _publish(run: Run, batch: batches.Batch) -> Published:
-    began = time.perf_counter()
-    names = Names(batch=run.batch)
-    with engine(Role.WRITER).begin() as connection:
-        libraries = sorted({share.layout.library for share in run.shares})
-        for library in libraries:
-            lock(connection, library)
-        waiting = {library: current_version(connection, library) + 1 for library in libraries}
-        reprotected = _is_reprotected(connection, run)
-        merged = {
-            share.path: merge(connection, one, waiting[share.layout.library])
-            for share, one in zip(run.shares, staged(names, run.shares, reprotected=reprotected), strict=True)
-        }
-        changed = sorted({path.split(".")[0] for path, result in merged.items() if result.anything})
-        versions = {library: record_version(connection, library, run.batch) for library in changed}
-        target = reconciliation.shown(_reconcile(connection, run, batch, names))
-        reconciliation.close_quarantine(connection, run.contract.dataset, names, run.shares, full=batch.cursor_after is None)
-        _record_published(connection, run, batch, merged, versions, target, seconds=time.perf_counter() - began)
-        drop(connection, run.batch)
-    return Published(batch=run.batch, versions=versions, merged=merged)
-
-
-def _reconcile(connection: sa.Connection, run: Run, batch: batches.Batch, names: Names) -> KeyChecksum:
-    key = run.shares[0].protection.checksum_key
-    repeated = bool(batch.counts["repeated_keys"])
-    source = batch.source_checksum or ""
-    return reconciliation.reconcile(connection, run.shares, run.contract, names, source=source, repeated=repeated, key=key)
-
-
-def _is_reprotected(connection: sa.Connection, run: Run) -> bool:
-    query = sa.text("SELECT protection FROM hub.watermark WHERE dataset = :dataset")
-    earlier = connection.execute(query, {"dataset": run.contract.dataset}).scalar_one_or_none()
-    return earlier is not None and earlier != run.protection
-
-
-def _record_published(
-    connection: sa.Connection,
-    run: Run,
-    batch: batches.Batch,
-    merged: dict[str, Merged],
-    versions: dict[str, int],
-    target: str,
-    *,
-    seconds: float,
-) -> None:
-    counts = {path: asdict(result) for path, result in merged.items()}
-    batches.update(
-        connection, run.batch, state="published", ended_at=datetime.now(UTC), target_checksum=target,
-        counts=batch.counts | {"entities": counts, "versions": versions}, seconds=batch.seconds | {"publish": round(seconds, 3)},
-    )  # fmt: skip
-    connection.execute(
-        sa.text(
-            "INSERT INTO hub.watermark (dataset, cursor, protection, batch) VALUES (:dataset, :cursor, :protection, :batch) "
-            "ON CONFLICT (dataset) DO UPDATE SET cursor = coalesce(excluded.cursor, hub.watermark.cursor), "
-            "protection = excluded.protection, batch = excluded.batch"
-        ),
-        {"dataset": run.contract.dataset, "cursor": batch.cursor_until, "protection": run.protection, "batch": run.batch},
-    )
-    details = {"batch": run.batch, "dataset": run.contract.dataset, "versions": versions, "counts": counts, "target_checksum": target}
-    record(connection, Event.BATCH_PUBLISHED, actor=run.started_by, details=json.loads(json.dumps(details)))
 
 
 # An officer's decision on a held batch
@@ -497,7 +337,7 @@ def release(batch_id: int, *, by: str, reason: str) -> Published:
                 raise Refused(f"batch {batch_id} is {state}, not held", remedy="only a held batch can be released")
             batches.update(connection, batch_id, reason=reason)
             record(connection, Event.BATCH_RELEASED, actor=by, details={"batch": batch_id, "dataset": dataset, "reason": reason})
-        published = _publish_locked(batch_id, by, release=True)
+        published = publish_staged(batch_id, by, release=True)
     return published if published is not None else sync(dataset, started_by=by)
 
 

@@ -23,7 +23,7 @@ $(READY): requirements.lock deploy/uv.txt pyproject.toml
 	@touch $(READY)
 
 .PHONY: demo
-demo: $(READY) ## the main job on real parts: sources, Airflow, four base libraries
+demo: $(READY) ## the main job on real parts: sources, Airflow, eight libraries
 	$(BIN)/hub demo
 
 .PHONY: test

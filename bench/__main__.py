@@ -1,7 +1,9 @@
 """``make bench``: every measure that belongs to the present state, one after another."""
 
-from bench import masks, sync
+from bench import airflow_job, jobs, masks, sync
 
 if __name__ == "__main__":
     sync.main()
     masks.main(500_000)
+    jobs.main()
+    airflow_job.main()

@@ -153,6 +153,36 @@ class Conformance:
         with case.open() as session:
             raised(Mistake, lambda: session.earlier("7", 60))
 
+    def test_parts_hold_every_row_once(self, case: Case) -> None:
+        with case.open() as session:
+            for column in ("id", "name"):
+                parts = session.parts([column], 3)
+                assert 1 <= len(parts) <= 3  # noqa: PLR2004
+                read_by_part = [_ids(session, Window(part=part)) for part in parts]
+                assert sorted(number for ids in read_by_part for number in ids) == [row[0] for row in ROWS]
+                assert [session.count(Window(part=part)) for part in parts] == [len(ids) for ids in read_by_part]
+
+    def test_a_part_narrows_a_window(self, case: Case) -> None:
+        with case.open() as session:
+            windows = [Window(cursor="id", after="2", until="6", part=part) for part in session.parts(["id"], 3)]
+            assert sorted(number for window in windows for number in _ids(session, window)) == [3, 4, 5, 6]
+
+    def test_parts_tell_no_value_when_shown(self, case: Case) -> None:
+        with case.open() as session:
+            assert not any(str(row[1]) in repr(session.parts(["name"], 3)) for row in ROWS if row[1])
+
+    def test_a_shared_snapshot_is_seen_by_those_who_join_it(self, case: Case) -> None:
+        with case.open() as first, case.open() as second:
+            shared = first.share()
+            if shared is None:
+                raised(Mistake, lambda: second.join("0"))
+                return
+            if case.add_row is not None:
+                case.add_row()
+            second.join(shared)
+            assert second.snapshot == first.snapshot
+            assert read(second) == read(first)
+
     def test_a_session_cannot_write(self, case: Case) -> None:
         before = case.state()
         with case.open() as session:

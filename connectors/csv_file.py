@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Literal
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
-from connectors import failures, sql
+from connectors import failures
 from connectors.csv_diagnosis import LONGEST, diagnosis
 from connectors.decoding import Decoded, QuoteWatch, encoding_of
 from connectors.files import opened
 from connectors.registry import connector
-from connectors.windows import FileSession, within
+from connectors.windows import TextSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -41,13 +41,13 @@ def open_csv(source: Source, place: Place, *, password: str | None, order_by: Se
         yield session
 
 
-class CsvSession(FileSession):
+class CsvSession(TextSession):
     """One open file. Its snapshot is the file itself: a change while it is read rejects it."""
 
     def __init__(self, file: SourceFile) -> None:
         """Wrap *file*; :meth:`begin` must come next."""
-        super().__init__(snapshot=f"the open file ({file.size} bytes)")
-        self._file, self._source, self._place = file, file.source, file.place
+        super().__init__(file.source, file.place, snapshot=f"the open file ({file.size} bytes)")
+        self._file = file
         self._encoding = encoding_of(file.source)
         self._header: list[str] = []
         self._records_before_rows = 0  # the header, and blank lines above it
@@ -76,11 +76,11 @@ class CsvSession(FileSession):
 
     def _filtered(self, columns: Sequence[str], window: Window) -> Iterator[pa.RecordBatch]:
         cursor = window.cursor if window.bounded else None
-        self._known([*columns, window.cursor])
+        self.known(columns, window)
         wanted = dict.fromkeys([*columns, *([cursor] if cursor else [])]) or {self._header[0]: None}
         rows = 0
         for batch in self._batches(list(wanted)):
-            taken = within(batch, window, self._file) if cursor else batch
+            taken = self.within(batch, window) if cursor else batch
             rows += taken.num_rows
             yield taken.select(list(columns))
         self._file.unchanged()
@@ -132,9 +132,10 @@ class CsvSession(FileSession):
             ),
         )
 
-    def _known(self, wanted: Sequence[str | None]) -> None:
-        sql.checked(self._source, self._place, self.columns(), wanted)
-        if twice := [name for name in wanted if name and self._header.count(name) > 1]:
+    def known(self, wanted: Sequence[str], window: Window) -> None:
+        """Raise ``Mistake`` also for a column whose name does not say which is meant."""
+        super().known(wanted, window)
+        if twice := [name for name in [*wanted, *window.columns] if self._header.count(name) > 1]:
             raise failures.column_named_twice(self._source, self._place, twice * 2)
 
     def _first_record(self) -> list[str]:

@@ -7,21 +7,21 @@ from collections import Counter
 from contextlib import closing, contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile, ZipFile
 
 import pyarrow as pa
 from openpyxl import load_workbook
 from openpyxl.utils import get_column_letter
 
-from connectors import failures, sql
+from connectors import failures
 from connectors.excel_formulas import uncalculated
+from connectors.excel_size import require_harmless
 from connectors.files import opened
 from connectors.lines import Lines
 from connectors.protocol import Oddity
 from connectors.registry import connector
 from connectors.text import as_text
-from connectors.windows import FileSession, within
-from hub.errors import Mistake
+from connectors.windows import TextSession
+from hub.errors import HubError, Mistake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     Row = tuple[int, tuple[ReadOnlyCell, ...]]
 
-SHARED_TEXT_BYTES = 512 << 20  # the one part of a workbook that is held in memory as a whole
 _OLD_OR_LOCKED = bytes.fromhex("d0cf11e0a1b11ae1")
 _ERROR_CELL = "error value"
 
@@ -58,13 +57,13 @@ def open_excel(source: Source, place: Place, *, password: str | None, order_by: 
         yield session
 
 
-class ExcelSession(FileSession):
+class ExcelSession(TextSession):
     """One sheet of one open file. Its snapshot is the file itself: a change while it is read rejects it."""
 
     def __init__(self, file: SourceFile, sheet: ReadOnlyWorksheet) -> None:
         """Wrap *sheet* of *file*; :meth:`begin` must come next."""
-        super().__init__(snapshot=f"the open file ({file.size} bytes)")
-        self._file, self._source, self._place, self._sheet = file, file.source, file.place, sheet
+        super().__init__(file.source, file.place, snapshot=f"the open file ({file.size} bytes)")
+        self._file, self._sheet = file, sheet
         self._header: list[str | None] = []
 
     def begin(self) -> None:
@@ -81,7 +80,10 @@ class ExcelSession(FileSession):
                 f"sheet {self._sheet.title!r} is empty",
                 "have the department supply it with its column names in the first row",
             )
-        self._uncalculated = uncalculated(self._file, self._sheet)
+        try:
+            self._uncalculated = uncalculated(self._file, self._sheet)
+        except Exception:  # noqa: BLE001  whatever zip and its decompressors raise
+            raise _cut_short(self._file) from None
 
     def columns(self) -> pa.Schema:
         """Return the header's columns, all of them text; a column without a header is not read."""
@@ -94,7 +96,7 @@ class ExcelSession(FileSession):
 
     def read(self, columns: Sequence[str], window: Window) -> Iterator[pa.RecordBatch]:
         """Stream the rows. A broken sheet raises ``Rejected``, at the latest after its last row."""
-        self._known([*columns, window.cursor])
+        self.known(columns, window)
         names = list(dict.fromkeys([*columns, *([window.cursor] if window.cursor else [])]))
         positions = [self._header.index(name) for name in names]
         ragged, widest, rows = Lines("row"), 0, self._rows()
@@ -105,17 +107,19 @@ class ExcelSession(FileSession):
                     ragged.add(number)
                     widest = max(widest, width)
             batch = self._batch(names, positions, [cells for _, cells in taken])
-            batch = within(batch, window, self._file) if window.bounded else batch
+            batch = self.within(batch, window) if window.bounded else batch
             yield batch.select(list(columns))
         self._file.unchanged()
         if ragged.total:
             raise self._ragged(ragged, widest)
 
-    def _known(self, wanted: Sequence[str | None]) -> None:
-        sql.checked(self._source, self._place, self.columns(), wanted)
-        if twice := [name for name in wanted if name and self._header.count(name) > 1]:
+    def known(self, wanted: Sequence[str], window: Window) -> None:
+        """Raise also for a column whose name does not say which is meant, or whose formulas were never calculated."""
+        super().known(wanted, window)
+        names = [*wanted, *window.columns]
+        if twice := [name for name in names if self._header.count(name) > 1]:
             raise failures.column_named_twice(self._source, self._place, twice * 2)
-        for name in filter(None, wanted):
+        for name in names:
             if cells := self._uncalculated.get(get_column_letter(self._header.index(name) + 1)):
                 raise failures.broken(
                     self._source,
@@ -177,17 +181,12 @@ def _workbook(file: SourceFile) -> Workbook:
             "have the department save it as .xlsx without a password",
         )
     try:
-        with ZipFile(raw) as parts:
-            shared = sum(part.file_size for part in parts.infolist() if part.filename.lower().endswith("sharedstrings.xml"))
-        if shared <= SHARED_TEXT_BYTES:
-            return load_workbook(file.bytes_from_start(), read_only=True, data_only=True, keep_links=False)
-    except BadZipFile:
-        raise _cut_short(file) from None
+        require_harmless(file)
+        return load_workbook(file.bytes_from_start(), read_only=True, data_only=True, keep_links=False)
+    except HubError:
+        raise
     except Exception:  # noqa: BLE001  openpyxl raises whatever its XML, zip and number parsers raise, and quotes values
         raise _cut_short(file) from None
-    raise failures.broken(
-        file.source, file.place, f"the workbook's text is over {SHARED_TEXT_BYTES >> 20} MiB", "have the department supply it as CSV"
-    )
 
 
 def _cut_short(file: SourceFile) -> Rejected:

@@ -92,6 +92,15 @@ def not_permitted(source: Source, place: Place) -> Mistake:
     )
 
 
+def columns_not_permitted(source: Source, place: Place, names: Iterable[str]) -> Mistake:
+    """Say which columns are there but closed to the user."""
+    shown = listed(map(repr, names))
+    return Mistake(
+        f"source {source.source!r}, {place}: the user of this source may not read the column {shown}",
+        remedy="ask the department to grant SELECT on it to the user in `url`, or leave the field out of the contract",
+    )
+
+
 def query_refused(source: Source, place: Place, code: object) -> Mistake:
     """Say that the source did not accept what was asked, by its error code alone: its words quote values."""
     return Mistake(

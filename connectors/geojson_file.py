@@ -13,14 +13,13 @@ import shapely
 from pyproj.exceptions import CRSError
 from pyproj.network import set_network_enabled  # type: ignore[attr-defined]  # exported, though its types do not say so
 
-from connectors import sql
 from connectors.decoding import encoding_of
 from connectors.files import opened
 from connectors.geojson_reading import Collection
 from connectors.protocol import Oddity
 from connectors.registry import connector
 from connectors.text import as_text
-from connectors.windows import FileSession, within
+from connectors.windows import TextSession
 from hub.errors import Mistake
 
 if TYPE_CHECKING:
@@ -55,13 +54,13 @@ def open_geojson(source: Source, place: Place, *, password: str | None, order_by
         yield session
 
 
-class GeojsonSession(FileSession):
+class GeojsonSession(TextSession):
     """One open file. Its snapshot is the file itself: a change while it is read rejects it."""
 
     def __init__(self, file: SourceFile, crs: pyproj.CRS) -> None:
         """Wrap *file*; :meth:`begin` must come next."""
-        super().__init__(snapshot=f"the open file ({file.size} bytes)")
-        self._file, self._source, self._place, self._crs = file, file.source, file.place, crs
+        super().__init__(file.source, file.place, snapshot=f"the open file ({file.size} bytes)")
+        self._file, self._crs = file, crs
         self._encoding = encoding_of(file.source)
         self._transformer = pyproj.Transformer.from_crs(crs, STORED_CRS, always_xy=True)
         self._rows = 0
@@ -89,12 +88,12 @@ class GeojsonSession(FileSession):
 
     def read(self, columns: Sequence[str], window: Window) -> Iterator[pa.RecordBatch]:
         """Stream the features."""
-        sql.checked(self._source, self._place, self._schema, [*columns, window.cursor])
+        self.known(columns, window)
         names = list(dict.fromkeys([*columns, *([window.cursor] if window.cursor else [])]))
         features = Collection(self._file, self._encoding).features()
         while taken := list(islice(features, min(self._source.fetch_rows, FEATURES_AT_ONCE))):
             batch = pa.record_batch([self._column(name, taken) for name in names], names=names)
-            batch = within(batch, window, self._file) if window.bounded else batch
+            batch = self.within(batch, window) if window.bounded else batch
             yield batch.select(list(columns))
         self._file.unchanged()
 

@@ -145,14 +145,10 @@ class _Text:
 def _feature(value: object, text: str) -> Feature:
     if not isinstance(value, dict) or value.get("type") != "Feature" or not isinstance(value.get("properties") or {}, dict):
         raise _BrokenError("an element of `features` that is no feature")
-    properties = {name: _flat(inner) for name, inner in (value.get("properties") or {}).items()}
+    properties = dict(value.get("properties") or {})
     if value.get("id") is not None:
         properties.setdefault("id", value["id"])
     return Feature(properties, value.get("geometry") is not None, text)
-
-
-def _flat(value: object) -> object:
-    return json.dumps(value, ensure_ascii=False, default=float) if isinstance(value, dict | list) else value
 
 
 def _crs_name(value: object) -> str | None:

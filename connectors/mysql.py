@@ -15,7 +15,7 @@ from pymysql.cursors import SSCursor
 
 from connectors import failures, mysql_types, sql
 from connectors.cursors import earlier
-from connectors.protocol import Session
+from connectors.protocol import Session, Window, parts_between
 from connectors.registry import connector
 from hub.errors import HubError, Mistake
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
     from pymysql.connections import MySQLResult
 
-    from connectors.protocol import Connector, Place, Window
+    from connectors.protocol import Connector, Part, Place
     from schemas.source import Source
 
 CONNECT_SECONDS = 10
 MARK = "`"
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 # Codes are in MariaDB's and MySQL's error references; pymysql names most of them.
 _TIMED_OUT = {ER.STATEMENT_TIMEOUT, ER.QUERY_TIMEOUT}
@@ -70,12 +70,14 @@ class _Stream(SSCursor):
         fields = self._result.fields if self._result is not None else []  # type: ignore[attr-defined]  # its types leave it out
         return [mysql_types.Described(f.name, f.type_code, f.charsetnr, f.flags, f.length, f.scale) for f in fields]
 
-    def give_up(self) -> None:
-        """Forget the rest of the result: closing would first fetch all of it."""
-        if self._result is not None:
-            self._result.unbuffered_active = False
-            self._result.connection = None
-        self.connection = None  # type: ignore[assignment]  # as its own close() does
+
+def give_up(cursor: SSCursor) -> None:
+    """Forget the rest of an unbuffered cursor's result: closing would first fetch all of it. Its connection is of no use after."""
+    result = cursor._result  # type: ignore[attr-defined]  # noqa: SLF001  pymysql's own; it has no public way
+    if result is not None:
+        result.unbuffered_active = False
+        result.connection = None
+    cursor.connection = None  # type: ignore[assignment]  # as its own close() does
 
 
 class MysqlSession(Session):
@@ -109,13 +111,14 @@ class MysqlSession(Session):
     def end(self) -> None:
         """Close the connection, in the middle of a read if need be."""
         if self._streaming is not None:
-            self._streaming.give_up()
+            give_up(self._streaming)
         if self._connection.open:
             self._connection.close()
 
     def columns(self) -> pa.Schema:
-        """Return the columns this user may read, in the table's order; nullable throughout."""
-        return pa.schema([pa.field(reading.name, reading.type) for reading in self._readings.values()])
+        """Return the columns this user may read, in the table's order; nullable throughout. Text tells its declared length."""
+        told = {one.name: {"declared": one.declared} for one in self._readings.values() if one.declared}
+        return pa.schema([pa.field(one.name, one.type, metadata=told.get(one.name)) for one in self._readings.values()])
 
     def count(self, window: Window) -> int:
         """Return the rows of *window* in the snapshot."""
@@ -160,20 +163,57 @@ class MysqlSession(Session):
             self._streaming = None
             cursor.close()
 
-    def _where(self, window: Window) -> str:
-        sql.checked(self._source, self._place, self.columns(), [window.cursor])
-        return sql.condition(window, lambda bound: self._bound(window, bound), MARK)
+    def parts(self, key: Sequence[str], number: int) -> list[Part]:
+        """Return the parts by a walk along the first key column, one for a type that orders otherwise than it compares."""
+        sql.checked(self._source, self._place, self.columns(), key[:1])
+        reading = self._readings[key[0]]
+        if not reading.divisible:
+            return super().parts(key, number)
+        name = sql.column(key[0], MARK)
 
-    def _bound(self, window: Window, bound: str | None) -> str:
+        def step(low: object, offset: int) -> object:
+            where = f"{name} > {self._bound(key[0], low)}" if low is not None else f"{name} IS NOT NULL"
+            rows = self._rows(f"SELECT {reading.expression} FROM {self._relation} WHERE {where} ORDER BY {name} LIMIT 1 OFFSET {offset}")
+            return rows[0][0] if rows else None
+
+        rows = self.count(Window())
+        with self._in_our_words():
+            return parts_between(key[0], sql.walked(rows, number, step))
+
+    def seconds_behind(self) -> float | None:
+        """Return what the server says of its replication; None where it has none or the user lacks the right to ask."""
+        statement = "SHOW ALL REPLICAS STATUS" if self._mariadb else "SHOW REPLICA STATUS"
+        try:
+            with closing(self._connection.cursor()) as cursor:
+                cursor.execute(statement)
+                names = [column.name for column in cursor.described]
+                rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        except pymysql.Error:
+            return None
+        behind = [row.get("Seconds_Behind_Source", row.get("Seconds_Behind_Master")) for row in rows]
+        return max((float("inf") if seconds is None else float(seconds) for seconds in behind), default=None)
+
+    @property
+    def _mariadb(self) -> bool:
+        return "mariadb" in str(self._connection.get_server_info()).lower()  # type: ignore[no-untyped-call]
+
+    def _where(self, window: Window) -> str:
+        sql.checked(self._source, self._place, self.columns(), window.columns)
+        return sql.condition(window, self._bound, MARK)
+
+    def _bound(self, column: str, bound: object) -> str:
         """Write a bound; a number bare, for the server compares numbers with text as floating point."""
-        kind = self._readings[window.cursor or ""].type
+        kind = self._readings[column].type
+        if pa.types.is_binary(kind) and isinstance(bound, bytes):
+            return f"x'{bound.hex()}'"
+        text = bound.decode() if isinstance(bound, bytes) else str(bound)
         if pa.types.is_integer(kind) or pa.types.is_decimal(kind) or pa.types.is_floating(kind):
-            if not _NUMBER.fullmatch(bound or ""):
+            if not _NUMBER.fullmatch(text):
                 raise Mistake(
                     f"source {self._source.source!r}: the cursor is a number, the bound is not", remedy="run the job in full once"
                 )
-            return bound or ""
-        return str(self._connection.escape(bound or ""))
+            return text
+        return str(self._connection.escape(text))
 
     def _rows(self, statement: str, *values: str) -> list[tuple[bytes, ...]]:
         if self._streaming is not None:
@@ -186,8 +226,7 @@ class MysqlSession(Session):
         seconds = self._source.statement_timeout_seconds
         # The server waits this long for a slow reader; the default of 60 s would cut off a pipeline that pauses.
         self._rows(f"SET SESSION net_write_timeout = {seconds}")
-        version = str(self._connection.get_server_info())  # type: ignore[no-untyped-call]
-        if "mariadb" in version.lower():
+        if self._mariadb:
             self._rows(f"SET SESSION max_statement_time = {seconds}")
         else:
             self._rows(f"SET SESSION max_execution_time = {seconds * 1000}")
@@ -247,17 +286,15 @@ class MysqlSession(Session):
             code = 0
         else:
             return
-        raise self._failure(code)
-
-    def _failure(self, code: int) -> HubError:
-        if code in _TIMED_OUT:
-            return failures.timed_out(self._source, self._place)
-        if code in _NOT_PERMITTED:
-            return failures.not_permitted(self._source, self._place)
-        return _general_failure(self._source, self._place, code)
+        raise failure(self._source, self._place, code)
 
 
-def _general_failure(source: Source, place: Place, code: int) -> HubError:
+def failure(source: Source, place: Place, code: int) -> HubError:
+    """Return what the server's or client's error *code* (0 if none) means to the reader of *place*."""
+    if code in _TIMED_OUT:
+        return failures.timed_out(source, place)
+    if code in _NOT_PERMITTED:
+        return failures.not_permitted(source, place)
     if code in _TURNED_AWAY:
         return failures.turned_away(source)
     if code in _GONE or (CR.CR_ERROR_FIRST <= code <= CR.CR_ERROR_LAST):
@@ -292,4 +329,4 @@ def _connected(source: Source, place: Place, password: str | None) -> pymysql.Co
         )
     except pymysql.Error as error:
         code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
-    raise _general_failure(source, place, code)
+    raise failure(source, place, code)

@@ -14,6 +14,7 @@ from connectors.protocol import Oddity
 from connectors.sql import column
 
 BINARY = 63  # the character set number of bytes
+_BYTES_PER_CHARACTER = 4  # lengths are told in bytes of the connection's character set, utf8mb4
 _WIDEST = 38  # digits of a decimal128
 _ZERO_DATE = "zero or impossible date"
 _INTEGERS = {
@@ -55,11 +56,13 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How one column is asked for, and the type it is handed over in."""
+    """How one column is asked for, the type it is handed over in, and whether it can divide a table."""
 
     name: str
     expression: str
     type: pa.DataType
+    divisible: bool = True
+    declared: str | None = None
 
 
 def reading(described: Described) -> Reading:
@@ -79,10 +82,13 @@ def reading(described: Described) -> Reading:
         single = code == FIELD_TYPE.FLOAT
         return Reading(described.name, f"{name} + 0e0" if single else name, pa.float32() if single else pa.float64())
     if code == FIELD_TYPE.GEOMETRY:
-        return Reading(described.name, f"ST_AsWKB({name})", pa.binary())
+        return Reading(described.name, f"ST_AsWKB({name})", pa.binary(), divisible=False)
     if code in _BYTES and described.charset == BINARY:
         return Reading(described.name, name, pa.binary())
-    return Reading(described.name, name, _TIMES.get(code, pa.string()))
+    # ENUM and SET are ordered by number and compared as text.
+    divisible = not described.flags & (FLAG.ENUM | FLAG.SET) and code != FIELD_TYPE.JSON
+    declared = f"varchar({described.length // _BYTES_PER_CHARACTER})" if code in _BYTES else None
+    return Reading(described.name, name, _TIMES.get(code, pa.string()), divisible, declared)
 
 
 def _decimal(described: Described) -> pa.DataType:

@@ -10,6 +10,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from hub.errors import Mistake
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -35,6 +37,29 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One stretch of a place: rows with ``low <= column < high``; without ``low`` from the start, nulls included.
+
+    Bounds are the source's own values, often somebody's identifiers: they stay in memory,
+    are not shown, and mean something only to sessions of the connector that gave them.
+    """
+
+    column: str
+    low: object = field(default=None, repr=False)
+    high: object = field(default=None, repr=False)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the part is the whole place."""
+        return self.low is None and self.high is None
+
+
+def parts_between(column: str, bounds: Sequence[object]) -> list[Part]:
+    """Return the parts that ascending, distinct *bounds* of *column* make: one more than there are bounds, together everything."""
+    return [Part(column=column, low=low, high=high) for low, high in zip([None, *bounds], [*bounds, None], strict=True)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
     """Rows with ``after < cursor <= until``, bounds in the source's own form as text.
 
@@ -42,16 +67,23 @@ class Window:
     that has a bound, so a first load should use ``Window()``.
     ``after`` is exclusive and ``until`` inclusive: rows that tie on a bound are in exactly one of two
     neighbouring windows.
+    ``part`` narrows the window to one part of :meth:`Connector.parts`.
     """
 
     cursor: str | None = None
     after: str | None = None
     until: str | None = None
+    part: Part | None = None
 
     @property
     def bounded(self) -> bool:
         """Whether the window leaves anything out."""
         return self.cursor is not None and (self.after is not None or self.until is not None)
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that decide whether a row lies in the window."""
+        return [name for name in (self.cursor, self.part and self.part.column) if name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +106,24 @@ class Session:
 
     snapshot: str | None = None
     oddities: Counter[Oddity] = field(default_factory=Counter)
+
+    def parts(self, key: Sequence[str], number: int) -> list[Part]:
+        """Return one part, the whole: what a source answers that cannot be divided."""
+        del number
+        return [Part(column=key[0])]
+
+    def seconds_behind(self) -> float | None:
+        """Return None: most sources cannot tell."""
+        return None
+
+    def share(self) -> str | None:
+        """Return None: most sources cannot show one snapshot to several sessions."""
+        return None
+
+    def join(self, shared: str) -> None:
+        """Raise ``Mistake``: see :meth:`share`."""
+        del shared
+        raise Mistake("this source cannot show one snapshot to several sessions", remedy="read it in one session")
 
 
 class Connector(Protocol):
@@ -114,3 +164,19 @@ class Connector(Protocol):
         else as each connector's docstring says. One read at a time. A read given up half-way
         may end the session. Nulls stay null and empty text stays empty.
         """
+
+    def parts(self, key: Sequence[str], number: int) -> list[Part]:
+        """Return at most *number* parts of about equal size by the first column of *key*, in its order.
+
+        Each row lies in exactly one, nulls in the first. Found by the source, from a sample where the table is large;
+        a column of few values gives fewer parts, a source that cannot divide (files) a single one.
+        """
+
+    def seconds_behind(self) -> float | None:
+        """Return how far a replica is behind its primary, infinity if it does not follow; None where it is none or cannot tell."""
+
+    def share(self) -> str | None:
+        """Return the name under which other sessions may :meth:`join` this one's snapshot while it is open, or None."""
+
+    def join(self, shared: str) -> None:
+        """See the snapshot that another session of the same source shared; call it before the first read."""

@@ -12,6 +12,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from connectors.replicas import from_replica
 from hub.errors import Mistake
 
 if TYPE_CHECKING:
@@ -26,8 +27,11 @@ BUILT_IN = {
     "csv": "connectors.csv_file",
     "excel": "connectors.excel_file",
     "geojson": "connectors.geojson_file",
+    "http": "connectors.http_api",
     "mysql": "connectors.mysql",
+    "parquet": "connectors.parquet_file",
     "postgres": "connectors.postgres",
+    "sqlalchemy": "connectors.sqlalchemy_source",
     "sqlite": "connectors.sqlite",
 }
 
@@ -65,11 +69,17 @@ def open_connector(
 ) -> AbstractContextManager[Connector]:
     """Open *place* at *source* for reading.
 
+    Where the source declares a replica, that is read first.
     ``order_by`` names columns that order every read of the session (databases only: files keep file order).
     Raises ``Mistake`` (declaration, password or permission), ``Unavailable`` (down, or the file is not there yet)
     or ``Rejected`` (the file is broken); none of them quotes a value.
     """
-    return _opener(source)(source, place, password=password, order_by=tuple(order_by))
+    opener = _opener(source)
+
+    def opening(which: Source) -> AbstractContextManager[Connector]:
+        return opener(which, place, password=password, order_by=tuple(order_by))
+
+    return opening(source) if source.replica is None else from_replica(source, source.replica, opening)
 
 
 def _opener(source: Source) -> Opener:

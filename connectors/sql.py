@@ -1,4 +1,4 @@
-"""What the three database connectors say in SQL alike."""
+"""What the database connectors say in SQL alike."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from connectors.protocol import Place, Window
+    from connectors.protocol import Part, Place, Window
     from schemas.source import Source
 
 
@@ -43,14 +43,40 @@ def column(name: str, mark: str = '"') -> str:
     return f"place.{quoted(name, mark)}"
 
 
-def condition(window: Window, bound: Callable[[str], str], mark: str = '"') -> str:
-    """Return the WHERE clause of *window* (empty if unbounded); *bound* writes a bound safely."""
-    if window.cursor is None:
-        return ""
-    name = column(window.cursor, mark)
-    terms = [f"{name} > {bound(window.after)}"] if window.after is not None else []
-    terms += [f"{name} <= {bound(window.until)}"] if window.until is not None else []
+def condition(window: Window, bound: Callable[[str, object], str], mark: str = '"') -> str:
+    """Return the WHERE clause of *window* (empty if unbounded); *bound* writes a column's bound safely."""
+    terms = []
+    if window.cursor is not None:
+        name = column(window.cursor, mark)
+        terms += [f"{name} > {bound(window.cursor, window.after)}"] if window.after is not None else []
+        terms += [f"{name} <= {bound(window.cursor, window.until)}"] if window.until is not None else []
+    if window.part is not None and not window.part.whole:
+        terms.append(_within(window.part, bound, mark))
     return f" WHERE {' AND '.join(terms)}" if terms else ""
+
+
+def _within(part: Part, bound: Callable[[str, object], str], mark: str) -> str:
+    name = column(part.column, mark)
+    if part.low is None:
+        return f"({name} < {bound(part.column, part.high)} OR {name} IS NULL)"
+    low = f"{name} >= {bound(part.column, part.low)}"
+    return low if part.high is None else f"{low} AND {name} < {bound(part.column, part.high)}"
+
+
+def walked(rows: int, number: int, step: Callable[[object, int], object]) -> list[object]:
+    """Return the at most ``number - 1`` values that cut *rows* rows into about equal parts.
+
+    ``step(low, offset)`` gives the value *offset* rows after the first that is greater than *low* (than nothing, if None);
+    None at the end. With an index on the column the source reads each of its entries at most once.
+    """
+    bounds: list[object] = []
+    size = max(1, -(-rows // number))
+    while len(bounds) < number - 1:
+        found = step(bounds[-1], size - 1) if bounds else step(None, size)
+        if found is None:
+            break
+        bounds.append(found)
+    return bounds
 
 
 def ordering(columns: Sequence[str], mark: str = '"') -> str:
@@ -64,7 +90,7 @@ def checked(source: Source, place: Place, schema: pa.Schema, wanted: Sequence[st
     A file without a header has somebody's values where its columns should be named:
     of a file's columns only those asked for are repeated.
     """
-    shown = [name for name in schema.names if name in wanted] if place.file else schema.names
+    existing = dict.fromkeys(schema.names)
     for name in wanted:
-        if name is not None and name not in schema.names:
-            raise no_such_column(source, place, name, shown)
+        if name is not None and name not in existing:
+            raise no_such_column(source, place, name, [name for name in existing if name in wanted or not place.file])

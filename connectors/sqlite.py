@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import sqlite3
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from dataclasses import field as setting
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,7 @@ import pyarrow as pa
 from connectors import failures, sql
 from connectors.cursors import earlier
 from connectors.files import not_there, source_path
-from connectors.protocol import Session
+from connectors.protocol import Session, Window, parts_between
 from connectors.registry import connector
 from connectors.text import as_binary, as_text
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from connectors.protocol import Connector, Place, Window
+    from connectors.protocol import Connector, Part, Place
     from hub.errors import HubError
     from schemas.source import Source
 
@@ -117,19 +119,37 @@ class SqliteSession(Session):
             arrays.append(array)
         return pa.record_batch(arrays, schema=schema)
 
-    def _where(self, window: Window) -> tuple[str, dict[str, object]]:
-        sql.checked(self._source, self._place, self._schema, [window.cursor])
-        names = {window.after: ":after", window.until: ":until"}
-        if window.after == window.until:
-            names = {window.after: ":until"}
-        values = {name[1:]: self._bound(window, value) for value, name in names.items() if value is not None}
-        return sql.condition(window, lambda value: names[value]), values
+    def parts(self, key: Sequence[str], number: int) -> list[Part]:
+        """Return the parts by a walk along the first key column, which should have an index."""
+        sql.checked(self._source, self._place, self._schema, key[:1])
+        name = sql.column(key[0])
 
-    def _bound(self, window: Window, value: str) -> object:
+        def step(low: object, offset: int) -> object:
+            where = f"{name} > :low" if low is not None else f"{name} IS NOT NULL"
+            statement = f"SELECT {name} FROM {self._relation} WHERE {where} ORDER BY {name} LIMIT 1 OFFSET :offset"
+            row = self._connection.execute(statement, {"low": low.value if isinstance(low, _Stored) else None, "offset": offset}).fetchone()
+            return _Stored(row[0]) if row else None
+
+        rows = self.count(Window())
+        with self._in_our_words():
+            return parts_between(key[0], sql.walked(rows, number, step))
+
+    def _where(self, window: Window) -> tuple[str, dict[str, object]]:
+        sql.checked(self._source, self._place, self._schema, window.columns)
+        values: dict[str, object] = {}
+
+        def bound(column: str, value: object) -> str:
+            name = f"bound{len(values)}"
+            values[name] = value.value if isinstance(value, _Stored) else self._bound(column, str(value))
+            return f":{name}"
+
+        return sql.condition(window, bound), values
+
+    def _bound(self, column: str, value: str) -> object:
         """Give a bound the type its column stores: SQLite sorts every number before every text."""
         if not _NUMBER.fullmatch(value):
             return value
-        name = sql.column(window.cursor or "")
+        name = sql.column(column)
         with self._in_our_words():
             kind = self._connection.execute(f"SELECT typeof({name}) FROM {self._relation} WHERE {name} IS NOT NULL LIMIT 1").fetchone()
         if kind is None or kind[0] not in ("integer", "real"):
@@ -178,7 +198,7 @@ class SqliteSession(Session):
             code, undecodable = getattr(error, "sqlite_errorname", ""), "decode to UTF-8" in str(error)
         else:
             return
-        raise self._undecodable() if undecodable else _failure(self._source, self._place, code)
+        raise self._undecodable() if undecodable else failure(self._source, self._place, code)
 
     def _undecodable(self) -> HubError:
         return failures.broken(
@@ -189,7 +209,15 @@ class SqliteSession(Session):
         )
 
 
-def _failure(source: Source, place: Place, code: str) -> HubError:
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A value as SQLite stores it, with its storage class: what bounds a part."""
+
+    value: object = setting(repr=False)
+
+
+def failure(source: Source, place: Place, code: str) -> HubError:
+    """Return what SQLite's error *code* (by name, empty if none) means to the reader of *place*."""
     if code == "SQLITE_INTERRUPT":
         return failures.timed_out(source, place)
     if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL")):
@@ -208,7 +236,7 @@ def _connected(source: Source, place: Place, path: Path) -> sqlite3.Connection:
         return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=WAIT_SECONDS, isolation_level=None)
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorname", "")
-    raise _failure(source, place, code)
+    raise failure(source, place, code)
 
 
 def _field(name: str, declared: str) -> pa.Field:

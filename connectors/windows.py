@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors import failures
+from connectors import failures, sql
 from connectors.cursors import earlier
 from connectors.protocol import Session, Window
+from hub.errors import Mistake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from connectors.files import SourceFile
+    from connectors.protocol import Place
+    from schemas.source import Source
 
 _WHOLE = r"^\s*[+-]?\d{1,38}\s*$"
 _NUMBER = pa.decimal128(38, 0)
 
 
-def within(batch: pa.RecordBatch, window: Window, file: SourceFile) -> pa.RecordBatch:
+def within(batch: pa.RecordBatch, window: Window, source: Source, place: Place) -> pa.RecordBatch:
     """Return the rows of *batch* in *window*.
 
     Where the bounds are whole numbers the cursor is compared as a number, else as text by code point
@@ -35,10 +37,10 @@ def within(batch: pa.RecordBatch, window: Window, file: SourceFile) -> pa.Record
         kind = _NUMBER
         if not _all_whole(values):
             raise failures.broken(
-                file.source,
-                file.place,
+                source,
+                place,
                 f"the cursor {window.cursor!r} was a whole number in every row before, and is not in some row now",
-                "have the department mend the column, or read the file in full",
+                "have the department mend the column, or read in full",
             )
     values = pc.utf8_trim_whitespace(values).cast(kind)
     kept = values.is_valid()
@@ -49,8 +51,30 @@ def within(batch: pa.RecordBatch, window: Window, file: SourceFile) -> pa.Record
     return batch.filter(kept)
 
 
-class FileSession(Session, ABC):
-    """What sessions of files share: values are text, cursors too."""
+class TextSession(Session, ABC):
+    """What sessions share whose values are text and whose windows are cut here: files, and HTTP APIs."""
+
+    def __init__(self, source: Source, place: Place, *, snapshot: str | None) -> None:
+        """Say what is read, and what holds still while it is."""
+        super().__init__(snapshot=snapshot)
+        self._source, self._place = source, place
+
+    @abstractmethod
+    def columns(self) -> pa.Schema:
+        """Return the columns."""
+
+    def known(self, wanted: Sequence[str], window: Window) -> None:
+        """Raise ``Mistake`` for a column that is not there, and for a window over a part: such a source is one part."""
+        if window.part is not None and not window.part.whole:
+            raise Mistake("this source is read as a whole, not in parts", remedy="read the parts that the session itself gives")
+        self._has([*wanted, *window.columns])
+
+    def within(self, batch: pa.RecordBatch, window: Window) -> pa.RecordBatch:
+        """Return the rows of *batch* in *window*, as :func:`within` has it."""
+        return within(batch, window, self._source, self._place)
+
+    def _has(self, names: Sequence[str]) -> None:
+        sql.checked(self._source, self._place, self.columns(), names)
 
     @abstractmethod
     def read(self, columns: Sequence[str], window: Window) -> Iterator[pa.RecordBatch]:
@@ -64,7 +88,7 @@ class FileSession(Session, ABC):
         return newest.value
 
     def earlier(self, value: str, seconds: int) -> str:
-        """Return the time *seconds* before *value*, written as in the file."""
+        """Return the time *seconds* before *value*, written as in the source."""
         return earlier(value, seconds)
 
 

@@ -1,26 +1,53 @@
-"""One DAG per declared job: stage what its source holds, then publish it.
+"""One DAG per declared job: stage what its source holds, then publish it, or ask an officer.
 
 Parsed every few minutes and again before each task, so nothing heavy is imported at the top
 (tests/dags/test_import_budget.py): the jobs come from one compact file.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG, Asset, CronTriggerTimetable, get_parsing_context, task
+from airflow.sdk.exceptions import AirflowSkipException
 
+from dags.decision import Publish
 from dags.failures import told_to_airflow
+from dags.opening import opening
+from dags.timetable import OpenTimes
 from hub.settings import settings
 from schemas.manifest import Job, jobs
+from schemas.opening import calendar_warning
+
+# Airflow takes the waiting task of the greatest weight first. Each department's first job comes before anybody's second,
+# so that five hundred jobs of one do not stand before another's only one; and what is staged is published before more is staged.
+_FIRST, _PUBLISH = 10_000, 20_000
+
+
+def _timetable(job: Job) -> CronTriggerTimetable | OpenTimes | None:
+    if job.schedule is None:
+        return None
+    if job.days == "all" and not job.hours:
+        return CronTriggerTimetable(job.schedule, timezone=settings().timezone)
+    return OpenTimes(job.schedule, timezone=settings().timezone, days=job.days, hours=job.hours)
+
+
+def _notice(job: Job) -> str | None:
+    """Return what an officer must see first: what is wrong with the contract, or that the calendar ends."""
+    if job.mistake or job.known_until is None:
+        return job.mistake
+    today = datetime.now(ZoneInfo(settings().timezone)).date()
+    return calendar_warning(job.known_until, today)
 
 
 def _dag(job: Job) -> DAG:
+    notice = _notice(job)
     dag = DAG(
         f"sync__{job.dataset}",
         dag_display_name=f"{job.title_zh} · {job.title_en}",
-        description=job.mistake or job.title_en,
-        doc_md=f"**{job.mistake}**\n\n{job.doc_md}" if job.mistake else job.doc_md,
+        description=notice or job.title_en,
+        doc_md=f"**{notice}**\n\n{job.doc_md}" if notice else job.doc_md,
         tags=sorted({job.department, *job.libraries}),
-        schedule=CronTriggerTimetable(job.schedule, timezone=settings().timezone) if job.schedule else None,
+        schedule=_timetable(job),
         # No start date: with one, every new job would run at once for the time before it was declared.
         catchup=False,
         max_active_runs=1,
@@ -34,22 +61,30 @@ def _dag(job: Job) -> DAG:
         },
     )
 
-    @task(dag=dag, pool=f"source_{job.source}")
+    @task(dag=dag, pool=f"source_{job.source}", weight_rule="absolute", priority_weight=max(_FIRST - job.place, 1))
     def stage(dataset: str, run_id: str | None = None) -> int:
+        if str(run_id).startswith("scheduled__") and not _open_now(job):
+            raise AirflowSkipException(f"it is outside {', '.join(job.hours)}: the job runs at its next time")
         with told_to_airflow():
             from hub.flows import sync  # noqa: PLC0415 (heavy: not while parsing)
 
             return sync.stage(dataset, started_by=f"airflow:{run_id}")
 
-    @task(dag=dag, pool=f"library_{job.libraries[0]}", outlets=[Asset(f"hub://{entity.replace('.', '/')}") for entity in job.entities])
-    def publish(batch: int, run_id: str | None = None) -> None:
-        with told_to_airflow():
-            from hub.flows import sync  # noqa: PLC0415 (heavy: not while parsing)
-
-            sync.publish(batch, started_by=f"airflow:{run_id}")
-
-    publish(stage(job.dataset))  # type: ignore[arg-type]  # the batch's id, once there is one
+    Publish(
+        task_id="publish",
+        dag=dag,
+        batch=stage(job.dataset),
+        pool=f"library_{job.libraries[0]}",
+        weight_rule="absolute",
+        priority_weight=_PUBLISH,
+        outlets=[Asset(f"hub://{entity.replace('.', '/')}") for entity in job.entities],
+    )
     return dag
+
+
+def _open_now(job: Job) -> bool:
+    """Whether the hours allow a run now: the scheduler may have been down, or the job's turn may have come late."""
+    return opening("all", job.hours).allows(datetime.now(ZoneInfo(settings().timezone)))
 
 
 _wanted = get_parsing_context().dag_id  # set when a worker runs one task of one DAG

@@ -11,9 +11,10 @@ from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
 
 from connectors.registry import BUILT_IN
+from dags.timetable import OpenTimes
 
 HEAVY = (
-    "hub.flows.sync",  # pyarrow, pandas, ADBC, SQLAlchemy, cryptography
+    "hub.flows.decisions",  # pyarrow, pandas, ADBC, SQLAlchemy, cryptography
     "great_expectations",  # scipy, altair, …
     "jinja2.ext",
     "pyproj",
@@ -42,7 +43,8 @@ def warm() -> None:
 
 
 class WarmPlugin(AirflowPlugin):
-    """The plugin that carries the listener."""
+    """The plugin that carries the listener and the timetable that Airflow must be able to read back from its database."""
 
     name = "hub_warm"
     listeners = [Warmth()]  # noqa: RUF012 (Airflow's own form)
+    timetables = [OpenTimes]  # noqa: RUF012 (likewise)

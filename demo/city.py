@@ -17,7 +17,7 @@ from demo.truth import City, city
 from hub.database import embedded
 from hub.database.passwords import password
 
-VERSION = 5
+VERSION = 6
 SEED = 20_260_901
 
 

@@ -31,6 +31,10 @@ DEPARTMENTS = {  # department: (order of its invented credit code, name of the b
     "organisation_staffing": (7, "机构编制委员会办公室"),
     "natural_resources": (8, "规划和自然资源局"),
     "transport": (9, "交通运输局"),
+    "statistics": (10, "统计局"),
+    "finance": (11, "财政局"),
+    "development_reform": (12, "发展和改革委员会"),
+    "government_services": (13, "政务服务管理局"),
 }
 
 

@@ -8,6 +8,7 @@ from demo import (
     organisation_registers,
     place_registers,
     population_registers,
+    public_registers,
 )
 from demo.register import Dataset
 from demo.truth import City
@@ -81,6 +82,17 @@ ORIGINS: Mapping[str, Origin] = {
         write=place_registers.standard_address, system=System(form="geojson", file="natural_resources/standard_address.geojson")
     ),
     "road": Origin(write=place_registers.road, system=System(form="geojson", file="transport/road.geojson")),
+    "economic_statistics": Origin(
+        write=public_registers.economic_statistics, system=_sqlite("statistics/statistics.sqlite", "observation")
+    ),
+    "fiscal_statistics": Origin(write=public_registers.fiscal_statistics, system=System(form="csv", file="finance/fiscal_statistics.csv")),
+    "administrative_penalty": Origin(
+        write=public_registers.administrative_penalty, system=System(form="csv", file="development_reform/administrative_penalty.csv")
+    ),
+    "power_list": Origin(write=public_registers.power_list, system=System(form="csv", file="organisation_staffing/power_list.csv")),
+    "service_implementation": Origin(
+        write=public_registers.service_implementation, system=System(form="csv", file="government_services/service_implementation.csv")
+    ),
 }
 
 

@@ -47,6 +47,16 @@ SETTINGS = (
         default="exchange-hub, in the user's configuration folder",
         meaning="folder of the root key and the wrapped secrets; refused inside HUB_HOME, HUB_STATE or a git work tree",
     ),
+    Setting(
+        name="HUB_BACKUPS",
+        default="backups, in HUB_STATE",
+        meaning="folder of `hub backup`; better on another disk than HUB_STATE; refused where keys lie",
+    ),
+    Setting(
+        name="HUB_CHECKPOINTS",
+        default="none",
+        meaning="a second folder, on another disk, for the checkpoint by which a restored older database is recognised; one hub each",
+    ),
     Setting(name="HUB_TIMEZONE", default="Asia/Shanghai", meaning="business time zone: clocks, allowed hours, naive times of sources"),
 )
 
@@ -60,6 +70,8 @@ class Settings:
     database_url: str | None
     secrets: Path
     keys: Path
+    backups: Path
+    checkpoints: Path | None
     timezone: str
 
 
@@ -76,5 +88,7 @@ def settings() -> Settings:
         database_url=environment.get("HUB_DATABASE_URL") or None,
         secrets=Path(environment.get("HUB_SECRETS") or state / "secrets").resolve(),
         keys=Path(environment.get("HUB_KEYS") or configuration / "exchange-hub").resolve(),
+        backups=Path(environment.get("HUB_BACKUPS") or state / "backups").resolve(),
+        checkpoints=Path(environment["HUB_CHECKPOINTS"]).resolve() if environment.get("HUB_CHECKPOINTS") else None,
         timezone=environment.get("HUB_TIMEZONE") or "Asia/Shanghai",
     )

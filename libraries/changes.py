@@ -6,7 +6,10 @@ so that a value that went and came back between the two versions is no change.
 
 import sqlalchemy as sa
 
+from libraries.erasure import erased
 from libraries.layout import EntityLayout
+from libraries.retention import require_kept
+from libraries.retired import with_withdrawn
 from libraries.views import as_of, quoted, select
 
 Ranks = dict[str, tuple[str, ...]]
@@ -26,22 +29,26 @@ def ranks_at(connection: sa.Connection, layout: EntityLayout, version: int) -> R
 
 
 def state_at(connection: sa.Connection, layout: EntityLayout, version: int) -> str:
-    """Return the SELECT of the entity as the library described it in *version*."""
+    """Return the SELECT of the entity as the library described it in *version*; ``Refused`` if that is no longer kept."""
+    require_kept(connection, layout, version)
+    layout = with_withdrawn(connection, layout)
     return select(layout, as_of(version), ranks_at(connection, layout, version))
 
 
 def changes(connection: sa.Connection, layout: EntityLayout, *, after: int, until: int) -> str:
     """Return the SELECT of all changes in versions *after* < v ≤ *until*.
 
-    Its columns are ``change`` (``insert``, ``update``, ``delete``) and those of the entity:
-    the new state, or the last one before a delete.
+    Its columns are ``change`` (``insert``, ``update``, ``delete``, ``erase``) and those of the entity:
+    the new state, or the last one before a delete. Of an erased person nothing is left but the subject id:
+    who holds something of them under that id must erase it too.
     """
     names = ["subject", *(["dataset", "row_key"] if layout.form.value == "collected" else ["subject_key"])]
     names += [column.name for column in layout.columns]
     identity = "subject" if layout.form.value == "composed" else "(subject, dataset, row_key)"
     columns = ", ".join(quoted(name) for name in names)
     touched = (
-        " UNION ".join(_touched(table_name, after, until) for table_name in _tables(layout)) or "SELECT NULL::bigint AS subject WHERE false"
+        " UNION ".join(_touched(table_name, after, until) for table_name in _tables(with_withdrawn(connection, layout)))
+        or "SELECT NULL::bigint AS subject WHERE false"
     )
     before = f"SELECT {columns} FROM ({state_at(connection, layout, after)}) b WHERE subject IN (SELECT subject FROM touched)"
     now = f"SELECT {columns} FROM ({state_at(connection, layout, until)}) n WHERE subject IN (SELECT subject FROM touched)"
@@ -49,7 +56,8 @@ def changes(connection: sa.Connection, layout: EntityLayout, *, after: int, unti
         f"WITH touched AS ({touched}), before AS MATERIALIZED ({before}), now AS MATERIALIZED ({now}) "
         f"SELECT CASE WHEN {identity} IN (SELECT {identity} FROM before) THEN 'update' ELSE 'insert' END AS change, {columns} "
         f"FROM (SELECT {columns} FROM now EXCEPT SELECT {columns} FROM before) arrived "
-        f"UNION ALL SELECT 'delete', {columns} FROM before WHERE {identity} NOT IN (SELECT {identity} FROM now)"
+        f"UNION ALL SELECT 'delete', {columns} FROM before WHERE {identity} NOT IN (SELECT {identity} FROM now) "
+        f"UNION ALL SELECT 'erase', subject{', NULL' * (len(names) - 1)} FROM ({erased(layout, after=after, until=until)}) gone"
     )
 
 

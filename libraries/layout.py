@@ -6,7 +6,7 @@ and a view named like the entity. A child uses its parent's spine.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from schemas.contract import Contract, Contribution
 from schemas.declarations import Declarations
@@ -29,11 +29,21 @@ BOX = ("west", "south", "east", "north")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredColumn:
-    """One column as it rests in the database: the entity field it serves and its SQL type."""
+    """One column as it rests in the database: the entity field it serves and its SQL type.
+
+    ``was`` lists its former names; ``earlier`` is the SQL type of rows from before its type changed, kept in a column of their own.
+    """
 
     name: str
     sql_type: str
     field: str
+    was: tuple[str, ...] = ()
+    earlier: str | None = None
+
+    @property
+    def earlier_name(self) -> str:
+        """Name of the column that holds what was stored before the type changed."""
+        return f"{self.name}__{(self.earlier or '').replace(' ', '_')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +73,8 @@ class ContributionTable:
         """Names and SQL types of all columns of a current row, in order."""
         sealed = (("row_key__sealed", "bytea"),) if self.sensitive_key else ()
         fields = tuple((column.name, column.sql_type) for column in self.columns)
-        return (("row_key", "bytea"), *sealed, ("subject", "bigint"), *fields, ("row_hash", "bytea"), ("since", "integer"))
+        earlier = tuple((column.earlier_name, column.earlier) for column in self.columns if column.earlier)
+        return (("row_key", "bytea"), *sealed, ("subject", "bigint"), *fields, *earlier, ("row_hash", "bytea"), ("since", "integer"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +120,7 @@ def stored_columns(declared: Declarations, path: str, entity: Entity, field: Ent
     """
 
     def column(suffix: str, sql_type: str) -> StoredColumn:
-        return StoredColumn(name=field.name + suffix, sql_type=sql_type, field=field.name)
+        return StoredColumn(name=field.name + suffix, sql_type=sql_type, field=field.name, was=tuple(name + suffix for name in field.was))
 
     match treatment(declared, field).treatment:
         case Treatment.DROP:
@@ -122,7 +133,8 @@ def stored_columns(declared: Declarations, path: str, entity: Entity, field: Ent
             return (column("", "bytea"),)
     if field.type is FieldType.GEOMETRY:
         return column("", "bytea"), *(column(f"__{side}", "double precision") for side in BOX)
-    return (column("", SQL_TYPES[field.type]),)
+    plain = column("", SQL_TYPES[field.type])
+    return (replace(plain, earlier=SQL_TYPES[field.type_was]) if field.type_was else plain,)
 
 
 def _can_be_disputed(declared: Declarations, path: str, field: EntityField) -> bool:

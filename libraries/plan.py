@@ -1,57 +1,56 @@
 """The only DDL on libraries: what the declarations ask for against what the database has.
 
-``plan`` compares, ``apply`` changes as the owner role: each step with a lock timeout and in one transaction,
-because a waiting ALTER blocks every reader behind it.
-Nothing is ever dropped: a field that left a contract keeps its column and its history.
+``plan`` compares, ``apply`` changes as the owner role (``libraries.applying``).
+A field that left a contract keeps its column and its history; a dataset that left an entity moves to its history whole.
+Only what may no longer rest in clear is dropped, and only when asked to.
 """
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from hub.errors import Mistake, Refused, Unavailable
-from libraries.layout import BOX, ContributionTable, EntityLayout, layouts
-from libraries.statements import run_script
+from hub.errors import Mistake, Refused
+from libraries.applying import Step, carry_out
+from libraries.layout import BOX, ContributionTable, EntityLayout, StoredColumn, layouts
+from libraries.statements import scalar
 from libraries.versions import lock, next_version
 from libraries.views import quoted, select
 from schemas.declarations import Declarations
 
-LOCK_TIMEOUT = "3s"
-TRIES = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One change: what it is for, and the SQL that makes it."""
-
-    library: str
-    purpose: str
-    sql: str
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """What the database has: columns with types, index definitions, stored view texts, authority in force."""
+    """What the database has: columns with types, index definitions, stored view texts, authority in force.
+
+    ``broken`` lists indexes whose building was cut off, ``filled`` tables that have pages, ``left`` tables with rows of no declaration.
+    """
 
     columns: dict[tuple[str, str], dict[str, str]]
     indexes: dict[tuple[str, str], set[str]]
     views: dict[tuple[str, str], str]
     authority: set[tuple[str, str, str, str, int, str]]
+    broken: tuple[tuple[str, str], ...]
+    filled: frozenset[tuple[str, str]]
+    left: tuple[tuple[str, str], ...]
 
 
 def plan(declared: Declarations, connection: sa.Connection) -> tuple[Step, ...]:
     """Return the steps that bring the database to the declarations; empty when they agree.
 
-    Raise :class:`Mistake` where a stored column has another type than the declaration: types never change in place.
+    Raise :class:`Mistake` where a stored column has another type than the declaration and it does not say what it was.
     """
-    return tuple(_all_steps(declared, _find(connection, set(declared.libraries))))
+    return tuple(_all_steps(declared, _find(connection, declared, set(declared.libraries))))
 
 
 def _all_steps(declared: Declarations, found: _Found) -> Iterator[Step]:
+    for schema, index in found.broken:
+        sql = f"DROP INDEX CONCURRENTLY IF EXISTS {quoted(schema, index)}"
+        yield Step(library=schema, purpose=f"clear away the unfinished index {schema}.{index}", sql=sql, beside=True)
     for layout in layouts(declared):
         yield from _entity_steps(layout, found)
+    for schema, table in found.left:
+        yield _withdrawn(schema, table, found)
     yield from _authority_steps(declared, found)
 
 
@@ -62,7 +61,7 @@ def require_applied(declared: Declarations, connection: sa.Connection, libraries
     """
     for library in sorted(libraries):
         lock(connection, library, shared=True)
-    found = _find(connection, libraries)
+    found = _find(connection, declared, libraries)
     waiting = [step for step in _all_steps(declared, found) if step.library in libraries]
     if waiting:
         raise Refused(
@@ -71,43 +70,80 @@ def require_applied(declared: Declarations, connection: sa.Connection, libraries
         )
 
 
-def apply(declared: Declarations, engine: sa.Engine) -> tuple[Step, ...]:
-    """Carry out the plan as the owner role, retrying while readers hold locks; return the steps done."""
-    for attempt in range(TRIES):
-        try:
-            with engine.begin() as connection:
-                for library in sorted(declared.libraries):
-                    lock(connection, library)
-                connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
-                steps = plan(declared, connection)
-                for step in steps:
-                    run_script(connection, step.sql)
-                return steps
-        except Unavailable:
-            time.sleep(2**attempt * 0.1)
-    raise Unavailable("the library tables are in use", remedy="run `hub library apply` again when no long read is running")
+def apply(declared: Declarations, engine: sa.Engine, *, forget: bool = False) -> tuple[Step, ...]:
+    """Carry out the plan as the owner role, one apply at a time; return the steps done.
+
+    Readers go on meanwhile. Steps that lose stored values are :class:`Refused` unless *forget*.
+    """
+    with engine.connect() as connection:
+        connection.execute(sa.text("SELECT pg_advisory_lock(hashtextextended('hub library apply', 0))"))
+        steps = plan(declared, connection)
+        connection.commit()
+        if (losing := [step.purpose for step in steps if step.forgets]) and not forget:
+            raise Refused(
+                "; ".join(losing), remedy="run `hub library apply --forget` if these values may be lost, or give the field a new name"
+            )
+        carry_out(engine, steps)
+        return steps
 
 
-def _find(connection: sa.Connection, libraries: set[str]) -> _Found:
+def _find(connection: sa.Connection, declared: Declarations, libraries: set[str]) -> _Found:
     within = {"libraries": sorted(libraries)}
     columns: dict[tuple[str, str], dict[str, str]] = {}
-    for schema, table, column, kind in connection.execute(_COLUMNS, within):
+    filled: set[tuple[str, str]] = set()
+    for schema, table, column, kind, pages in connection.execute(_COLUMNS, within):
         columns.setdefault((schema, table), {})[column] = kind
+        filled |= {(schema, table)} if pages else set()
     indexes: dict[tuple[str, str], set[str]] = {}
-    for schema, table, unique, definition in connection.execute(_INDEXES, within):
+    broken: list[tuple[str, str]] = []
+    for schema, table, unique, definition, index, valid in connection.execute(_INDEXES, within):
+        if not valid:
+            broken.append((schema, index))
+            continue
         indexes.setdefault((schema, table), set()).add(("unique " if unique else "") + definition.split(" USING ", 1)[1])
     views = {(row.library, row.entity): row.definition for row in connection.execute(sa.text("SELECT * FROM hub.library_view"))}
     authority = {tuple(row) for row in connection.execute(_AUTHORITY)}
-    return _Found(columns=columns, indexes=indexes, views=views, authority=authority)
+    return _Found(
+        columns=columns, indexes=indexes, views=views, authority=authority, broken=tuple(broken), filled=frozenset(filled),
+        left=tuple(sorted(_left(connection, declared, columns, filled))),
+    )  # fmt: skip
+
+
+def _left(
+    connection: sa.Connection, declared: Declarations, columns: dict[tuple[str, str], dict[str, str]], filled: set[tuple[str, str]]
+) -> Iterator[tuple[str, str]]:
+    """Yield the contribution tables that have current rows though no contract contributes to them any more."""
+    wanted = {(layout.library, table.name) for layout in layouts(declared) for table in layout.tables}
+    for schema, table in filled - wanted:
+        own = {"row_key", "row_hash", "since"} <= set(columns[(schema, table)]) and "until" not in columns[(schema, table)]
+        if own and (schema, f"{table}__history") in columns and scalar(connection, _any_row(schema, table)):
+            yield schema, table
+
+
+def _any_row(schema: str, table: str) -> str:
+    return f"SELECT count(*) FROM (SELECT FROM {quoted(schema, table)} LIMIT 1) one"
+
+
+def _withdrawn(schema: str, table: str, found: _Found) -> Step:
+    """Move the current rows of a dataset that left its entity to their history, as a version of the library."""
+    columns = ", ".join(quoted(name) for name in found.columns[(schema, table)])
+    newest = f"(SELECT max(version) FROM hub.library_version WHERE library = '{schema}')"
+    now, history = quoted(schema, table), quoted(schema, f"{table}__history")
+    sql = (
+        f"{next_version(schema, 'withdrawal')}; WITH leaving AS (DELETE FROM {now} RETURNING {columns}) "
+        f"INSERT INTO {history} ({columns}, until) SELECT {columns}, {newest} FROM leaving"
+    )
+    return Step(library=schema, purpose=f"move the rows of {schema}.{table} to its history: no contract gives them any more", sql=sql)
 
 
 _COLUMNS = sa.text(
-    "SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, NULL) FROM pg_class c "
+    "SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, NULL), pg_relation_size(c.oid) > 0 FROM pg_class c "
     "JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid "
     "WHERE c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped AND n.nspname = ANY(:libraries)"
 )
 _INDEXES = sa.text(
-    "SELECT n.nspname, t.relname, i.indisunique, pg_get_indexdef(i.indexrelid) FROM pg_index i "
+    "SELECT n.nspname, t.relname, i.indisunique, pg_get_indexdef(i.indexrelid), x.relname, i.indisvalid FROM pg_index i "
+    "JOIN pg_class x ON x.oid = i.indexrelid "
     "JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace "
     "WHERE n.nspname = ANY(:libraries)"
 )
@@ -127,12 +163,14 @@ def _indexed(names: tuple[str, ...]) -> str:
     return f"btree ({', '.join(names)})"
 
 
-def create_index(qualified: str, definition: str) -> str:
-    """Return the statement that makes one index of :func:`index_definitions` on *qualified*."""
+def create_index(qualified: str, definition: str, *, beside: bool = False) -> str:
+    """Return the statement that makes one index of :func:`index_definitions` on *qualified*, *beside* its readers and writers or not."""
     unique = "UNIQUE " if definition.startswith("unique ") else ""
-    return f"CREATE {unique}INDEX ON {qualified} USING {definition.removeprefix('unique ')}"
+    how = "CONCURRENTLY " if beside else ""
+    return f"CREATE {unique}INDEX {how}ON {qualified} USING {definition.removeprefix('unique ')}"
 
 
+PROTECTED = "bytea"
 SPINE = (("subject", "bigint"), ("key", "bytea"), ("sealed", "bytea"), ("current", "boolean"), ("since", "integer"))
 SPINE_INDEXES = ("unique btree (key)", "unique btree (subject) WHERE current")
 
@@ -150,15 +188,52 @@ def _entity_steps(layout: EntityLayout, found: _Found) -> Iterator[Step]:
         yield from _table_steps(
             layout.library, f"{layout.entity}__key", SPINE, SPINE_INDEXES, found, writer="SELECT, INSERT, DELETE, UPDATE (current)"
         )
+    forgotten: list[str] = []
     for table in layout.tables:
-        yield from _table_steps(
-            layout.library, table.name, table.stored, tuple(index_definitions(table)), found, writer="SELECT, INSERT, DELETE"
-        )
-        history = (*table.stored, ("until", "integer"))
-        yield from _table_steps(
-            layout.library, table.history, history, ("btree (row_key)", "btree (subject)"), found, writer="SELECT, INSERT, DELETE"
-        )
-    yield from _view_steps(layout, found)
+        by_name = {column.name: column for column in table.columns}
+        for name, columns, indexes in (
+            (table.name, table.stored, tuple(index_definitions(table))),
+            (table.history, (*table.stored, ("until", "integer")), ("btree (row_key)", "btree (subject)")),
+        ):
+            yield from _migrated(layout.library, name, by_name, found)
+            forgotten += _forgotten(layout.library, name, by_name, found)
+            yield from _table_steps(layout.library, name, columns, indexes, found, writer="SELECT, INSERT, DELETE")
+    yield from _view_steps(layout, found, forgotten)
+
+
+def _migrated(library: str, name: str, columns: dict[str, StoredColumn], found: _Found) -> Iterator[Step]:
+    """Let stored columns follow their fields: by another name, or aside where the type changed. No row is written."""
+    have, qualified = found.columns.get((library, name), {}), quoted(library, name)
+    for column in columns.values():
+        former = next((was for was in reversed(column.was) if was in have), None)
+        if column.name not in have and former is not None:
+            have[column.name] = have.pop(former)
+            sql = f"ALTER TABLE {qualified} RENAME COLUMN {quoted(former)} TO {quoted(column.name)}"
+            yield Step(library=library, purpose=f"rename column {library}.{name}.{former} to {column.name}", sql=sql)
+        stored = have.get(column.name)
+        if column.earlier is not None and stored == column.earlier != column.sql_type and column.earlier_name not in have:
+            have |= {column.earlier_name: stored, column.name: column.sql_type}
+            sql = (
+                f"ALTER TABLE {qualified} RENAME COLUMN {quoted(column.name)} TO {quoted(column.earlier_name)}; "
+                f"ALTER TABLE {qualified} ADD COLUMN {quoted(column.name)} {column.sql_type}"
+            )
+            purpose = f"keep {library}.{name}.{column.name} as {column.earlier_name}, and begin it anew as {column.sql_type}"
+            yield Step(library=library, purpose=purpose, sql=sql)
+
+
+def _forgotten(library: str, name: str, columns: dict[str, StoredColumn], found: _Found) -> list[str]:
+    """Return the statements that rewrite a table without the clear text of fields that are protected now."""
+    have, statements = found.columns.get((library, name), {}), []
+    for column in columns.values():
+        if column.sql_type == PROTECTED and have.get(column.name, PROTECTED) != PROTECTED:
+            have[column.name] = PROTECTED
+            quick = quoted(column.name)
+            # USING makes PostgreSQL write every row anew, so that nothing of the column is left in the table's file.
+            statements.append(
+                f"ALTER TABLE {quoted(library, name)} DROP COLUMN {quick}, ADD COLUMN {quick} bytea, "
+                "ALTER COLUMN since TYPE integer USING since + 0"
+            )
+    return statements
 
 
 def _table_steps(
@@ -181,23 +256,27 @@ def _table_steps(
         elif have[column] != kind:
             raise Mistake(
                 f"column {library}.{name}.{column} is {have[column]} in the database, the declaration makes it {kind}",
-                remedy="give the changed field a new name: stored values never change their type",
+                remedy="declare the field's earlier type beside it (`type_was`), or give it a new name: stored values never change",
             )
     for definition in indexes:
         if definition not in found.indexes.get((library, name), set()):
-            yield Step(library=library, purpose=f"index {library}.{name} by {definition}", sql=create_index(qualified, definition))
+            filled = (library, name) in found.filled
+            sql = create_index(qualified, definition, beside=filled)
+            yield Step(library=library, purpose=f"index {library}.{name} by {definition}", sql=sql, beside=filled)
 
 
-def _view_steps(layout: EntityLayout, found: _Found) -> Iterator[Step]:
+def _view_steps(layout: EntityLayout, found: _Found, forgotten: list[str]) -> Iterator[Step]:
     definition = select(layout)
-    if found.views.get((layout.library, layout.entity)) == definition:
+    if found.views.get((layout.library, layout.entity)) == definition and not forgotten:
         return
     name = quoted(layout.library, layout.entity)
     text = definition.replace("'", "''")
+    first = "".join(f"{one}; " for one in forgotten)
     yield Step(
         library=layout.library,
-        purpose=f"describe entity {layout.path}",
-        sql=f"DROP VIEW IF EXISTS {name}; CREATE VIEW {name} AS {definition}; GRANT SELECT ON {name} TO hub_reader, hub_writer; "
+        purpose=f"forget what of {layout.path} was stored in clear and may no longer be" if forgotten else f"describe entity {layout.path}",
+        forgets=bool(forgotten),
+        sql=f"DROP VIEW IF EXISTS {name}; {first}CREATE VIEW {name} AS {definition}; GRANT SELECT ON {name} TO hub_reader, hub_writer; "
         f"INSERT INTO hub.library_view VALUES ('{layout.library}', '{layout.entity}', '{text}') "
         "ON CONFLICT (library, entity) DO UPDATE SET definition = excluded.definition",
     )
@@ -205,14 +284,27 @@ def _view_steps(layout: EntityLayout, found: _Found) -> Iterator[Step]:
 
 def _authority_steps(declared: Declarations, found: _Found) -> Iterator[Step]:
     wanted = {row for name in sorted(declared.libraries) for row in _declared_authority(declared, name)}
-    for library in sorted({row[0] for row in wanted ^ found.authority}):
-        old = sorted(row for row in found.authority - wanted if row[0] == library)
-        new = sorted(row for row in wanted - found.authority if row[0] == library)
+    renamed = dict(_renamed(declared))
+    for library, entity, field in sorted({row[:3] for row in found.authority} & set(renamed)):
+        names = f"library = {_text(library)} AND entity = {_text(entity)} AND field = {_text(field)}"
+        sql = f"UPDATE hub.authority SET field = {_text(renamed[(library, entity, field)])} WHERE {names}"
+        yield Step(library=library, purpose=f"rename the authority of {library}.{entity}.{field}", sql=sql)
+    now = {(*row[:2], renamed.get(row[:3], row[2]), *row[3:]) for row in found.authority}
+    for library in sorted({row[0] for row in wanted ^ now}):
+        old = sorted(row for row in now - wanted if row[0] == library)
+        new = sorted(row for row in wanted - now if row[0] == library)
         yield Step(
             library=library,
             purpose=f"record authority of {library}",
             sql=next_version(library, "authority") + "; " + "; ".join([*(_ended(row) for row in old), *(_begun(row) for row in new)]),
         )
+
+
+def _renamed(declared: Declarations) -> Iterator[tuple[tuple[str, str, str], str]]:
+    for name, library in declared.libraries.items():
+        for entity in library.entities:
+            for field in entity.fields:
+                yield from (((name, entity.entity, was), field.name) for was in field.was)
 
 
 def _declared_authority(declared: Declarations, name: str) -> Iterator[tuple[str, str, str, str, int, str]]:

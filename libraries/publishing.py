@@ -5,12 +5,14 @@ Later loads are one hash join on row key and row hash, and only differences are 
 The caller holds the publish lock of the library and commits.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from libraries.layout import ContributionTable, EntityLayout
 from libraries.plan import SPINE_INDEXES, create_index, index_definitions
+from libraries.retired import keep_retired_columns, stored_columns_of
 from libraries.statements import run, run_script, scalar
 from libraries.views import quoted
 
@@ -19,10 +21,11 @@ from libraries.views import quoted
 class Staged:
     """One entity's share of a batch, as it lies in the staging schema.
 
-    ``rows`` has the columns of the contribution table without ``since``, with a *provisional* random subject;
-    ``keys`` gives the natural key (and its seal) of each provisional subject;
+    ``rows`` has the columns of the contribution table without ``since``, with a *provisional* random subject:
+    all that differs from the table (more may be there, and is recognised); ``unchanged`` counts the rows left out;
+    ``keys`` gives the natural key (and its seal) of each provisional subject, ``current`` in every row;
     ``absent`` lists row keys that were read and valid but say nothing of this entity;
-    ``all_keys`` lists every row key the source has.
+    ``gone`` lists the fingerprints of the table's rows whose key the source no longer has.
     """
 
     layout: EntityLayout
@@ -30,9 +33,15 @@ class Staged:
     rows: str
     keys: str
     absent: str
-    all_keys: str
+    gone: str
+    unchanged: int = 0
     pick: str | None = None
     reprotected: bool = False
+
+    @property
+    def superseded(self) -> str:
+        """Temporary table, made by :func:`merge`: keys of rows that another row of their subject speaks for."""
+        return f"{self.rows}_superseded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +57,24 @@ class Merged:
     deleted: int
 
     @property
+    def come(self) -> int:
+        """How many rows of the table are of this version."""
+        return self.new + self.changed + self.reprotected
+
+    @property
+    def left(self) -> int:
+        """How many rows this version ended."""
+        return self.changed + self.reprotected + self.deleted
+
+    @property
     def anything(self) -> bool:
         """Whether the library is different now."""
-        return bool(self.new or self.changed or self.reprotected or self.deleted)
+        return bool(self.come or self.left)
 
 
 def merge(connection: sa.Connection, staged: Staged, version: int) -> Merged:
     """Merge *staged* as library version *version* and return what changed."""
+    run_script(connection, f"CREATE TEMP TABLE {quoted(staged.superseded)} (row_key bytea) ON COMMIT DROP")
     superseded = _pick_latest(connection, staged)
     rows = scalar(connection, f"SELECT count(*) FROM {_staging(staged.rows)}")
     if _is_empty(connection, staged) and rows:
@@ -83,7 +103,7 @@ def _pick_latest(connection: sa.Connection, staged: Staged) -> int:
         f"FROM {_staging(staged.rows)} s JOIN {_staging(staged.keys)} p USING (subject)"
     )
     losers = f"DELETE FROM {_staging(staged.rows)} s USING ({ranked}) r WHERE r.row_key = s.row_key AND r.place > 1 RETURNING s.row_key"
-    return run(connection, f"WITH losers AS ({losers}) INSERT INTO {_staging(staged.absent)} (row_key) SELECT row_key FROM losers")
+    return run(connection, f"WITH losers AS ({losers}) INSERT INTO {quoted(staged.superseded)} SELECT row_key FROM losers")
 
 
 def _load_first(connection: sa.Connection, staged: Staged, version: int, *, rows: int, superseded: int) -> Merged:
@@ -99,11 +119,32 @@ def _load_first(connection: sa.Connection, staged: Staged, version: int, *, rows
         run_script(connection, f"CREATE TABLE {_staging(adopted)} AS {_resolved(connection, staged, of=_staging(staged.rows))}")
     qualified = _staging(adopted)
     run_script(connection, f"ALTER TABLE {qualified} ADD COLUMN since integer DEFAULT {version:d}")
-    run_script(connection, "; ".join(create_index(qualified, definition) for definition in index_definitions(staged.table)))
+    index(connection, adopted, index_definitions(staged.table))
+    keep_retired_columns(connection, staged.table, qualified)
     _adopt(connection, staged.layout, staged.table.name, adopted)
     kept = scalar(connection, f"SELECT count(*) FROM {_target(staged)}")
+    if kept < rows:
+        _note_superseded(connection, staged)
     superseded += rows - kept
     return Merged(staged=rows, new=kept, changed=0, reprotected=0, unchanged=0, superseded=superseded, deleted=0)
+
+
+def founding_indexes(staged: Staged) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return what can be indexed in the staging schema before a first load is published: tables with index definitions."""
+    if staged.pick is not None or staged.layout.parent is not None or not staged.table.unique_subject:
+        return ()
+    rows = tuple((staged.rows, (definition,)) for definition in index_definitions(staged.table))
+    return (*rows, *((staged.keys, (definition,)) for definition in SPINE_INDEXES))
+
+
+def index(connection: sa.Connection, table: str, definitions: Iterable[str]) -> None:
+    """Make those of *definitions* that the staged *table* lacks."""
+    query = sa.text("SELECT i.indisunique, pg_get_indexdef(i.indexrelid) FROM pg_index i WHERE i.indrelid = to_regclass(:name)")
+    found = connection.execute(query, {"name": _staging(table)}).all()
+    have = {("unique " if unique else "") + definition.split(" USING ", 1)[1] for unique, definition in found}
+    for definition in definitions:
+        if definition not in have:
+            run_script(connection, create_index(_staging(table), definition))
 
 
 def _adopt(connection: sa.Connection, layout: EntityLayout, table: str, adopted: str) -> None:
@@ -113,8 +154,8 @@ def _adopt(connection: sa.Connection, layout: EntityLayout, table: str, adopted:
 
 def _adopt_spine(connection: sa.Connection, staged: Staged, version: int) -> None:
     keys = _staging(staged.keys)
-    columns = f"ALTER TABLE {keys} ADD COLUMN current boolean DEFAULT true, ADD COLUMN since integer DEFAULT {version:d}"
-    run_script(connection, "; ".join([columns, *(create_index(keys, definition) for definition in SPINE_INDEXES)]))
+    run_script(connection, f"ALTER TABLE {keys} ADD COLUMN since integer DEFAULT {version:d}")
+    index(connection, staged.keys, SPINE_INDEXES)
     _adopt(connection, staged.layout, f"{staged.layout.entity}__key", staged.keys)
 
 
@@ -149,18 +190,19 @@ def _merge_differences(connection: sa.Connection, staged: Staged, version: int, 
     _extend_spine(connection, staged, version, of="differing")
     run(connection, f"CREATE TEMP TABLE arriving ON COMMIT DROP AS {_resolved(connection, staged, of='differing')}")
     superseded += different - scalar(connection, "SELECT count(*) FROM arriving") + _drop_former(connection, staged)
-    deleted = _leave(connection, staged, version, _gone(staged))
+    deleted = _leave_gone(connection, staged, version)
     changed = _leave(connection, staged, version, "SELECT row_key FROM arriving")
-    replaced = _leave(connection, staged, version, _outlived(staged)) if staged.table.unique_subject else 0
+    replaced = _replace(connection, staged, version) if staged.table.unique_subject else 0
     columns = ", ".join(quoted(name) for name, _ in staged.table.stored if name != "since")
     arrived = run(connection, f"INSERT INTO {_target(staged)} ({columns}, since) SELECT {columns}, {version:d} FROM arriving")
     run_script(connection, "DROP TABLE differing, arriving")
+    _note_superseded(connection, staged)
     return Merged(
-        staged=rows,
+        staged=rows + staged.unchanged,
         new=arrived - changed,
         changed=0 if staged.reprotected else changed,
         reprotected=changed if staged.reprotected else 0,
-        unchanged=rows - different,
+        unchanged=rows - different + staged.unchanged,
         superseded=superseded,
         deleted=deleted + replaced,
     )
@@ -209,22 +251,39 @@ def _drop_former(connection: sa.Connection, staged: Staged) -> int:
     )
 
 
-def _gone(staged: Staged) -> str:
-    """Select the row keys that the source no longer has, or that say nothing of this entity any more."""
+def _leave_gone(connection: sa.Connection, staged: Staged, version: int) -> int:
+    """Let rows go that the source no longer has, that say nothing of this entity any more, or that were not picked."""
+    joins = {_staging(staged.gone): "row_hash", _staging(staged.absent): "row_key", quoted(staged.superseded): "row_key"}
+    some = [table for table in joins if connection.execute(sa.text(f"SELECT EXISTS (SELECT FROM {table})")).scalar_one()]
+    if not some:
+        return 0
+    left = (f"SELECT t.row_key FROM {_target(staged)} t JOIN {table} USING ({joins[table]})" for table in some)
+    return _leave(connection, staged, version, " UNION ".join(left))
+
+
+def _replace(connection: sa.Connection, staged: Staged, version: int) -> int:
+    """Let rows go whose subject an arriving row under another key speaks for now."""
+    outlived = f"SELECT t.row_key FROM {_target(staged)} t JOIN arriving a ON a.subject = t.subject AND a.row_key <> t.row_key"
+    run(connection, f"INSERT INTO {quoted(staged.superseded)} {outlived}")
+    return _leave(connection, staged, version, outlived)
+
+
+def _note_superseded(connection: sa.Connection, staged: Staged) -> None:
+    """Note the staged keys that have no row in the table because another row speaks for their subject."""
+    if not staged.table.unique_subject:
+        return
     target = _target(staged)
-    return (
-        f"SELECT t.row_key FROM {target} t LEFT JOIN {_staging(staged.all_keys)} s USING (row_key) WHERE s.row_key IS NULL "
-        f"UNION SELECT t.row_key FROM {target} t JOIN {_staging(staged.absent)} USING (row_key)"
+    nowhere = (
+        f"SELECT s.row_key FROM {_staging(staged.rows)} s JOIN {_staging(staged.keys)} p USING (subject) "
+        f"JOIN {staged.layout.spine} k ON k.key = p.key WHERE NOT EXISTS (SELECT FROM {target} t WHERE t.row_key = s.row_key) "
+        f"AND EXISTS (SELECT FROM {target} t WHERE t.subject = k.subject)"
     )
-
-
-def _outlived(staged: Staged) -> str:
-    return f"SELECT t.row_key FROM {_target(staged)} t JOIN arriving a ON a.subject = t.subject AND a.row_key <> t.row_key"
+    run(connection, f"INSERT INTO {quoted(staged.superseded)} {nowhere}")
 
 
 def _leave(connection: sa.Connection, staged: Staged, version: int, row_keys: str) -> int:
     """Move the current rows with these keys to the history; return how many there were."""
-    columns = ", ".join(quoted(name) for name, _ in staged.table.stored)
+    columns = ", ".join(quoted(name) for name in stored_columns_of(connection, staged.table.library, staged.table.name))
     history = quoted(staged.table.library, staged.table.history)
     return run(
         connection,

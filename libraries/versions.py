@@ -35,13 +35,13 @@ def current_version(connection: sa.Connection, library: str) -> int:
     return connection.execute(newest, {"library": library}).scalar_one()
 
 
-def record_version(connection: sa.Connection, library: str, batch: int) -> int:
-    """Record that *batch* makes the next version of *library* and return its number; the lock must be held."""
+def record_version(connection: sa.Connection, library: str, batch: int | None, *, cause: str = "publish") -> int:
+    """Record that *batch* (or, without one, *cause* alone) makes the next version of *library*; return it. The lock must be held."""
     connection.execute(
         sa.text(
             "INSERT INTO hub.library_version (library, version, cause, batch) "
-            "SELECT :library, coalesce(max(version), 0) + 1, 'publish', :batch FROM hub.library_version WHERE library = :library"
+            "SELECT :library, coalesce(max(version), 0) + 1, :cause, :batch FROM hub.library_version WHERE library = :library"
         ),
-        {"library": library, "batch": batch},
+        {"library": library, "batch": batch, "cause": cause},
     )
     return current_version(connection, library)

@@ -52,14 +52,28 @@ def _composed(layout: EntityLayout, relation: Relation, ranks: dict[str, tuple[s
     return "SELECT " + columns + f"\nFROM {layout.spine} k\n" + "\n".join(joins) + f"\nWHERE k.current AND ({exists})"
 
 
+# Casts that lose nothing and never fail. What cannot be cast so stays in its column for the record.
+_LOSSLESS = {
+    ("bigint", "numeric"), ("bigint", "text"), ("numeric", "text"), ("double precision", "text"), ("double precision", "numeric"),
+    ("date", "text"), ("boolean", "text"),
+}  # fmt: skip
+
+
+def value(alias: str, column: StoredColumn) -> str:
+    """Return the value of *column* in the row *alias*: of a row from before its type changed, the one stored then."""
+    name = f"{alias}.{quoted(column.name)}"
+    if column.earlier is None or (column.earlier, column.sql_type) not in _LOSSLESS:
+        return name
+    return f"coalesce({name}, {alias}.{quoted(column.earlier_name)}::{column.sql_type})"
+
+
 def _voice(column: StoredColumn, ranked: tuple[str, ...], alias: dict[str, str]) -> str:
-    name = quoted(column.name)
     voices = [alias[dataset] for dataset in ranked if dataset in alias]
     if not voices:
         return f"NULL::{column.sql_type}"
     if len(voices) == 1:
-        return f"{voices[0]}.{name}"
-    return "CASE " + " ".join(f"WHEN {voice}.subject IS NOT NULL THEN {voice}.{name}" for voice in voices) + " END"
+        return value(voices[0], column)
+    return "CASE " + " ".join(f"WHEN {voice}.subject IS NOT NULL THEN {value(voice, column)}" for voice in voices) + " END"
 
 
 def _collected(layout: EntityLayout, relation: Relation) -> str:
@@ -72,7 +86,7 @@ def _collected(layout: EntityLayout, relation: Relation) -> str:
 def _one_owner(layout: EntityLayout, table: ContributionTable, relation: Relation) -> str:
     given = {column.name for column in table.columns}
     fields = [
-        f"c.{quoted(column.name)}" if column.name in given else f"NULL::{column.sql_type} AS {quoted(column.name)}"
+        f"{value('c', column)} AS {quoted(column.name)}" if column.name in given else f"NULL::{column.sql_type} AS {quoted(column.name)}"
         for column in layout.columns
     ]
     columns = ", ".join(["c.subject", f"'{table.dataset}'::text AS dataset", "c.row_key", *fields])

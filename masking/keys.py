@@ -10,6 +10,7 @@ nothing that remains can derive it again. Root and keyring lie outside the datab
 Python cannot wipe memory; core dumps are switched off when keys are opened.
 """
 
+import hashlib
 import json
 import os
 import resource
@@ -35,6 +36,7 @@ ROOT_FILE: Final = "root.key"
 KEYRING_FILE: Final = "keyring.json"
 SECRET_BYTES: Final = 32
 NONCE_BYTES: Final = 12
+CHECK_BYTES: Final = 8
 
 # How many cipher keys each purpose needs: SIV uses one for S2V and one for the counter mode.
 PURPOSES: Final = {"token": 1, "seal": 2, "quarantine": 2, "row_hash": 1}
@@ -124,6 +126,19 @@ class Keyring:
                 remedy="nothing brings it back; read the data again from its source",
             )
         return _derived(purpose, context, number, held.suite, held.secret)
+
+    def check_values(self) -> dict[tuple[str, int], bytes]:
+        """Return eight bytes for each secret held, by purpose and version: equal for equal secrets, and telling nothing of them.
+
+        A destroyed version has none.
+        """
+        alive = [one for one, held in self._held.items() if held.secret is not None]
+        keys = {(purpose, version): self.key(purpose, "key check", version=version) for purpose, version in alive}
+        return {one: hashlib.sha256(key.material.reveal()).digest()[:CHECK_BYTES] for one, key in keys.items()}
+
+    def versions(self) -> frozenset[tuple[str, int]]:
+        """Return the purposes and versions this process was opened for, destroyed ones included."""
+        return frozenset(self._held)
 
     def active_version(self, purpose: str) -> int:
         """Return the version of *purpose* that protects new values."""

@@ -7,7 +7,7 @@ The output has, in order: ``row_key``, ``row_key__sealed`` (if the key is sensit
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
@@ -32,7 +32,7 @@ SUBJECT_SEALED: Final = "subject_sealed"
 ROW_HASH: Final = "row_hash"
 # Fields of a seal's header that no declaration can name, because a declared name begins with a letter.
 _ROW_KEY_FIELD: Final = "_row_key"
-_SUBJECT_FIELD: Final = "_subject"
+SUBJECT_FIELD: Final = "_subject"
 # The identity domain of sensitive row keys that belong to none: they join nothing but themselves.
 _ROW_KEY_DOMAIN: Final = "_row_key"
 
@@ -96,9 +96,12 @@ class RowKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """The entity a row speaks of: a token where its kind has an identity *domain*, else plain text."""
+    """The entity a row speaks of: a token where its kind has an identity *domain*, else plain text.
 
-    source: str
+    Several *sources* are the parts of one key, in order; such a key is plain text.
+    """
+
+    sources: tuple[str, ...]
     library: str
     entity: str
     level: Level
@@ -107,9 +110,27 @@ class Subject:
     only_where: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a sensitive subject in clear."""
+        """Refuse a sensitive subject in clear, and a token of several parts."""
+        named = ", ".join(self.sources)
         if self.domain is None and self.level.sensitive:
-            raise Mistake(f"{self.source} is {self.level} but has no identity domain", remedy="give its kind a domain")
+            raise Mistake(f"{named} is {self.level} but has no identity domain", remedy="give its kind a domain")
+        if len(self.sources) > 1 and (self.domain is not None or self.only_where is not None):
+            raise Mistake(f"{named}: a key of several parts is public and whole in every row", remedy="let the entity be a child instead")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identified:
+    """What the rows of a batch are before they are protected: key, subject, fingerprint; ``binary``, in their order."""
+
+    row_keys: pa.Array
+    subject_keys: pa.Array
+    row_hashes: pa.Array
+
+    def filter(self, rows: pa.BooleanArray) -> "Identified":
+        """Return the same of the chosen *rows*."""
+        return Identified(
+            row_keys=self.row_keys.filter(rows), subject_keys=self.subject_keys.filter(rows), row_hashes=self.row_hashes.filter(rows)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +157,10 @@ class Protection:
         domains |= {field.domain for field in row_key.fields} | {column.domain for column in self._columns}
         self._token_keys = {domain: keyring.key("token", domain) for domain in sorted(filter(None, domains))}
         self._hash_key = keyring.key("row_hash", row_key.library, row_key.entity)
+        # Each value a row says once, under the name its seal is bound to: a renamed field leaves a row what it was.
+        self._said = {(name, subject.only_where): f"{SUBJECT_FIELD} {place}" for place, name in enumerate(subject.sources)}
+        for column in sorted(self._columns, key=_first_name):
+            self._said.setdefault((column.source, column.only_where), _first_name(column))
         self.unreadable: Counter[str] = Counter()
 
     @property
@@ -161,21 +186,38 @@ class Protection:
         """Return the ``binary`` subject keys alone; null where there is none or it has no canonical form."""
         return self._subjects(self._subject_values(batch))
 
-    def protect(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the protected rows, in order. A null row key is ``Rejected``: such rows go to quarantine first."""
-        key_values = self._row_key_values(batch)
-        keys = self._keyed(key_values)
+    def identify(self, batch: pa.RecordBatch, *, context: str | None = None) -> Identified:
+        """Return key, subject and fingerprint of each row; a null row key is ``Rejected``: such rows go to quarantine first.
+
+        The fingerprint is over the row as it was read, so a row that did not change is known before it is protected.
+        Whatever else decides how it is protected (the policy, the versions of the keys) belongs in *context*.
+        """
+        keys = self.row_keys(batch)
         if keys.null_count:
             raise Rejected(f"{keys.null_count} rows have no readable row key", remedy="quarantine them, then go on")
-        bound = {library: bind(keys, key) for library, key in self._seal_keys.items()}
-        made: dict[str, pa.Array] = {ROW_KEY: keys}
+        hashed = row_hash(pa.RecordBatch.from_pydict({_ROW_KEY_FIELD: keys} | self._as_read(batch)), self._hash_key, context=context)
+        return Identified(row_keys=keys, subject_keys=self.subject_keys(batch), row_hashes=hashed.cast(pa.binary()))
+
+    def _as_read(self, batch: pa.RecordBatch) -> dict[str, pa.Array]:
+        return {name: _only_where(batch, source, only_where) for (source, only_where), name in self._said.items()}
+
+    @property
+    def described(self) -> tuple[str, ...]:
+        """What each column does with which value of a row. Neither a field's new name nor a source's column name is in it."""
+        said = ((self._said[column.source, column.only_where], column) for column in self._columns)
+        return tuple(repr((_first_name(column), name, replace(column, name="", source="", only_where=None))) for name, column in said)
+
+    def protect(self, batch: pa.RecordBatch, identified: Identified | None = None) -> pa.RecordBatch:
+        """Return the protected rows, in order. *identified* is what :meth:`identify` says of the same rows."""
+        known = identified or self.identify(batch)
+        bound = {library: bind(known.row_keys, key) for library, key in self._seal_keys.items()}
+        made: dict[str, pa.Array] = {ROW_KEY: known.row_keys}
         if self._row_key.sensitive:
-            made[ROW_KEY_SEALED] = self._sealed_key(key_values, bound)
-        made |= self._subject_columns(batch)
+            made[ROW_KEY_SEALED] = self._sealed_key(self._row_key_values(batch), bound)
+        made |= self._subject_columns(batch, known.subject_keys)
         for column in self._columns:
             made |= self._column(column, batch, bound)
-        hashed = pa.RecordBatch.from_pydict({name: values for name, values in made.items() if name not in _UNHASHED})
-        made[ROW_HASH] = row_hash(hashed, self._hash_key).cast(pa.binary())
+        made[ROW_HASH] = known.row_hashes
         return pa.RecordBatch.from_pydict(made)
 
     # Row key
@@ -203,8 +245,13 @@ class Protection:
 
     def _subject_values(self, batch: pa.RecordBatch) -> pa.Array:
         subject = self._subject
-        given = text(_only_where(batch, subject.source, subject.only_where))
+        if len(subject.sources) > 1:
+            return composite_canonical([batch.column(source) for source in subject.sources])
+        given = text(self._subject_given(batch))
         return canonical(given, subject.document_type) if subject.domain else plain_canonical(given)
+
+    def _subject_given(self, batch: pa.RecordBatch) -> pa.Array:
+        return _only_where(batch, self._subject.sources[0], self._subject.only_where)
 
     def _subjects(self, values: pa.Array) -> pa.Array:
         subject = self._subject
@@ -212,15 +259,15 @@ class Protection:
             return encode(values).cast(pa.binary())
         return _token(values, self._token_keys[subject.domain], subject.document_type or "")
 
-    def _subject_columns(self, batch: pa.RecordBatch) -> dict[str, pa.Array]:
+    def _subject_columns(self, batch: pa.RecordBatch, keys: pa.Array) -> dict[str, pa.Array]:
         subject, values = self._subject, self._subject_values(batch)
-        self._count(SUBJECT_KEY, _only_where(batch, subject.source, subject.only_where), values)
-        keys = self._subjects(values)
+        if len(subject.sources) == 1:
+            self._count(SUBJECT_KEY, self._subject_given(batch), values)
         if subject.domain is None:
             return {SUBJECT_KEY: keys}
         # The spine has no row: its seal is bound to the token itself.
         bound = bind(keys.fill_null(b""), self._seal_keys[subject.library])
-        sealed = self._seal(encode(values), bound, _Place(subject.library, subject.entity, _SUBJECT_FIELD))
+        sealed = self._seal(encode(values), bound, _Place(subject.library, subject.entity, SUBJECT_FIELD))
         return {SUBJECT_KEY: keys, SUBJECT_SEALED: sealed}
 
     # Columns
@@ -257,8 +304,8 @@ class Protection:
             self.unreadable[name] += lost
 
 
-# The row key names the row and its seal follows from it, so neither can change while the row stays the same.
-_UNHASHED: Final = frozenset((ROW_KEY, ROW_KEY_SEALED))
+def _first_name(column: Column) -> str:
+    return f"{column.field} {column.name.partition('__')[2]}"
 
 
 def _empty(schema: pa.Schema) -> pa.RecordBatch:
@@ -296,6 +343,11 @@ def plain_canonical(values: pa.Array) -> pa.Array:
     """Return the text of a subject that is not sensitive: NFKC, upper case, no spaces around it; empty becomes null."""
     trimmed = pc.utf8_trim_whitespace(pc.utf8_upper(pc.utf8_normalize(text(values), "NFKC")))
     return pc.if_else(pc.equal(pc.binary_length(trimmed), 0), pa.scalar(None, trimmed.type), trimmed)
+
+
+def composite_canonical(parts: Sequence[pa.Array]) -> pa.Array:
+    """Return the text of a subject whose key has several *parts*, each in its plain canonical form; null where one is null."""
+    return composite([plain_canonical(part) for part in parts])
 
 
 def composite(parts: Sequence[pa.Array]) -> pa.Array:

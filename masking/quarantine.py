@@ -6,6 +6,7 @@ even where a value could not be read as its type.
 
 import base64
 import json
+from collections.abc import Mapping
 from typing import Final
 
 import pyarrow as pa
@@ -28,6 +29,30 @@ def seal_rows(batch: pa.RecordBatch, positions: pa.Array, key: Key, batch_id: st
     """
     rows = [json.dumps(row, ensure_ascii=False, sort_keys=True).encode() for row in _texts(batch)]
     return seal(pa.array(rows, pa.binary()), _places(positions), key, _header(key, batch_id))
+
+
+def as_sent(
+    read: pa.RecordBatch, raw: Mapping[str, pa.Array], unreadable: Mapping[str, pa.BooleanArray], places: pa.Array
+) -> pa.RecordBatch:
+    """Return the rows at *places* as they were read, but with the source's own text where a value could not be read.
+
+    *raw* and *unreadable* have one column for each field of *read*.
+    """
+    columns = {
+        name: _as_sent(column, raw[name], unreadable[name], places) for name, column in zip(read.schema.names, read.columns, strict=True)
+    }
+    return pa.RecordBatch.from_pydict(columns) if columns else read.take(places)
+
+
+def _as_sent(column: pa.Array, raw: pa.Array, unreadable: pa.BooleanArray, places: pa.Array) -> pa.Array:
+    here, failed = column.take(places), unreadable.take(places)
+    if not pc.any(failed).as_py():
+        return here
+    return pc.if_else(failed, _written(raw.take(places)), _written(here))
+
+
+def _written(column: pa.Array) -> pa.Array:
+    return pa.array(_text(column), pa.string())
 
 
 def unseal_rows(sealed: pa.Array, positions: pa.Array, key: Key, batch_id: str) -> list[dict[str, str | None]]:

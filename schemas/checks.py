@@ -5,6 +5,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from difflib import get_close_matches
 
 from croniter import croniter
@@ -12,11 +13,16 @@ from croniter import croniter
 from hub.errors import Finding
 from schemas.contract import Contract, Contribution, Field, Mode
 from schemas.declarations import Declarations
-from schemas.library import Entity, EntityField, Form, Library
+from schemas.declared import FieldType
+from schemas.library import Entity, EntityField, Form, Library, OnErasure
+from schemas.opening import ALWAYS, within
 from schemas.reading import Written
+from schemas.schedule import Schedule
+from schemas.source import Source
 from schemas.vocabulary import Treatment
 
 POSTGRES_NAME_BYTES = 63
+_TIMES = 1500  # a day of a minute-wise expression, and a bit
 RESERVED = frozenset({"subject", "subject_key", "dataset", "row_key", "row_hash", "since", "until"})
 
 Check = Callable[[Declarations], Iterator[Finding]]
@@ -120,6 +126,23 @@ def _named_once(names: list[str], written: Written, *loc: str | int) -> Iterator
             yield written.finding(*loc, place, "name", problem=f"field `{name}` is declared {count} times", remedy="keep one")
 
 
+def former_names_and_types_are_former(declared: Declarations) -> Iterator[Finding]:
+    """A former name is no field's name now, of one field only; a former type is another one, of a field that is kept as it is."""
+    for _, index, entity, written in _entities(declared):
+        now = {field.name for field in entity.fields}
+        former = Counter(name for field in entity.fields for name in field.was)
+        for place, field in enumerate(entity.fields):
+            loc = ("entities", index, "fields", place)
+            for name in field.was:
+                if name in now or former[name] > 1:
+                    problem = f"`{name}` was `{field.name}` and is named elsewhere in the entity too"
+                    yield written.finding(*loc, "was", problem=problem, remedy="a former name belongs to one field and is not used again")
+            treat = declared.treatments.get(field.kind or "")
+            if field.type_was is field.type or (field.type_was and treat is not None and treat.treatment is not Treatment.KEEP):
+                problem = f"`type_was` of `{field.name}` says nothing: its type is the same, or it is stored protected"
+                yield written.finding(*loc, "type_was", problem=problem, remedy="remove it")
+
+
 def contracts_use_their_own_fields(declared: Declarations) -> Iterator[Finding]:
     """Key, cursor, rules and contributions name fields of the same contract."""
     for contract, written in _contracts(declared):
@@ -132,20 +155,31 @@ def contracts_use_their_own_fields(declared: Declarations) -> Iterator[Finding]:
 def _field_uses(contract: Contract) -> Iterator[tuple[tuple[str | int, ...], str]]:
     for index, name in enumerate(contract.key):
         yield ("key", index), name
-    if contract.sync.cursor is not None:
-        yield ("sync", "cursor"), contract.sync.cursor
+    yield from _steering_uses(contract)
     for index, use in enumerate(contract.rules):
         for place, name in enumerate(use.fields):
             yield ("rules", index, "fields", place), name
+    yield from _contribution_uses(contract)
+    for index, field in enumerate(contract.fields):
+        if field.kind_by is not None:
+            yield ("fields", index, "kind_by", "field"), field.kind_by.field
+
+
+def _contribution_uses(contract: Contract) -> Iterator[tuple[tuple[str | int, ...], str]]:
     for index, given in enumerate(contract.contributes):
-        yield ("contributes", index, "subject"), given.subject
+        for name in given.subject:
+            yield ("contributes", index, "subject"), name
         if given.pick is not None:
             yield ("contributes", index, "pick"), given.pick
         for target, name in given.fields.items():
             yield ("contributes", index, "fields", target), name
-    for index, field in enumerate(contract.fields):
-        if field.kind_by is not None:
-            yield ("fields", index, "kind_by", "field"), field.kind_by.field
+
+
+def _steering_uses(contract: Contract) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if contract.sync.cursor is not None:
+        yield ("sync", "cursor"), contract.sync.cursor
+    if contract.gate.freshness is not None:
+        yield ("gate", "freshness", "field"), contract.gate.freshness.field
 
 
 def cursors_are_not_sensitive(declared: Declarations) -> Iterator[Finding]:
@@ -161,15 +195,52 @@ def cursors_are_not_sensitive(declared: Declarations) -> Iterator[Finding]:
             )
 
 
+def freshness_can_be_told(declared: Declarations) -> Iterator[Finding]:
+    """The age of a source is told by a date or a time, and told in clear."""
+    for contract, written in _contracts(declared):
+        freshness = contract.gate.freshness
+        field = _field(contract, freshness.field) if freshness else None
+        if field is None:
+            continue
+        loc = ("gate", "freshness", "field")
+        if field.type not in {FieldType.DATE, FieldType.TIMESTAMP}:
+            yield written.finding(
+                *loc, problem=f"`{field.name}` is a {field.type}", remedy="name a date or a timestamp: the time of change"
+            )
+        if field.level.sensitive:
+            yield written.finding(
+                *loc,
+                problem=f"`{field.name}` is {field.level} and its newest value would be shown",
+                remedy="name a field that says nothing of a person: the time of change",
+            )
+
+
 def schedules_are_timetables(declared: Declarations) -> Iterator[Finding]:
     """A schedule is a cron expression of five parts; a job without one is run by hand only."""
     for contract, written in _contracts(declared):
-        if contract.schedule is not None and not croniter.is_valid(contract.schedule):
+        if contract.schedule is None:
+            continue
+        if not croniter.is_valid(contract.schedule.cron):
             yield written.finding(
                 "schedule",
-                problem=f"`{contract.schedule}` is not a timetable",
+                problem=f"`{contract.schedule.cron}` is not a timetable",
                 remedy="write minute, hour, day, month, weekday, such as '30 1 * * *' for half past one every night",
             )
+        elif hours := _never_inside(contract.schedule, declared.sources.get(contract.source)):
+            yield written.finding(
+                "schedule",
+                problem=f"`{contract.schedule.cron}` never falls into the hours {hours}",
+                remedy="choose another time, or other hours (the contract's own or its source's)",
+            )
+
+
+def _never_inside(schedule: Schedule, source: Source | None) -> str | None:
+    """Return the hours, the timetable's own or its source's, that none of its times lies in."""
+    for hours in filter(None, [schedule.hours, source.hours if source else None]):
+        times = croniter(schedule.cron, datetime(2026, 1, 1))  # noqa: DTZ001 (the clock of the hours; which year does not matter)
+        if hours != ALWAYS and not any(within(hours, times.get_next(datetime)) for _ in range(_TIMES)):
+            return hours
+    return None
 
 
 def kinds_and_codes_exist(declared: Declarations) -> Iterator[Finding]:
@@ -180,10 +251,11 @@ def kinds_and_codes_exist(declared: Declarations) -> Iterator[Finding]:
     for _, number, entity, written in _entities(declared):
         for index, one in enumerate(entity.fields):
             yield from _known_words(declared, one, written, "entities", number, "fields", index)
-        if entity.subject not in declared.kinds:
-            yield written.finding(
-                "entities", number, "subject", problem=f"there is no kind `{entity.subject}`", remedy="add it to masking/kinds.yaml"
-            )
+        for kind in entity.subject:
+            if kind not in declared.kinds:
+                yield written.finding(
+                    "entities", number, "subject", problem=f"there is no kind `{kind}`", remedy="add it to masking/kinds.yaml"
+                )
 
 
 def _known_words(declared: Declarations, field: Field | EntityField, written: Written, *loc: str | int) -> Iterator[Finding]:
@@ -257,21 +329,34 @@ def contributions_fit_their_entity(declared: Declarations) -> Iterator[Finding]:
                 yield written.finding(*loc, problem=f"`{given.entity}` has no field `{target}`", remedy=_one_of(set(fields), target))
             elif source is not None and (misfit := _misfit(declared, source, fields[target])):
                 yield written.finding(*loc, problem=misfit, remedy="make the two declarations agree")
-        subject = _field(contract, given.subject)
-        expected = _subject_kind(declared, given.entity, entity)
-        if subject is not None and expected not in _kinds_of(subject):
-            yield written.finding(
-                "contributes", index, "subject",
-                problem=f"`{given.subject}` is not of kind `{expected}`, by which {given.entity} knows its subjects",
-                remedy=f"name the field that holds it, or give the field `kind: {expected}`",
-            )  # fmt: skip
+        for problem, remedy in _subject_misfits(contract, given, _subject_kinds(declared, given.entity, entity)):
+            yield written.finding("contributes", index, "subject", problem=problem, remedy=remedy)
+
+
+def _subject_misfits(contract: Contract, given: Contribution, expected: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    if len(given.subject) != len(expected):
+        kinds = ", ".join(expected)
+        yield (
+            f"{given.entity} knows its subjects by {len(expected)} value(s), and {len(given.subject)} field(s) are named",
+            f"name a field for each, in this order of kinds: {kinds}",
+        )
+        return
+    for name, kind in zip(given.subject, expected, strict=True):
+        field = _field(contract, name)
+        if field is not None and kind not in _kinds_of(field):
+            yield (
+                f"`{name}` is not of kind `{kind}`, by which {given.entity} knows its subjects",
+                f"name the field that holds it, or give the field `kind: {kind}`",
+            )
+        elif field is not None and field.kind_by is not None and len(expected) > 1:
+            yield f"`{name}` is only sometimes of kind `{kind}`, and is one part of several", "name a field that has one kind"
 
 
 def _kinds_of(field: Field) -> set[str]:
     return set(field.kind_by.kinds.values()) if field.kind_by else {field.kind} if field.kind else set()
 
 
-def _subject_kind(declared: Declarations, path: str, entity: Entity) -> str:
+def _subject_kinds(declared: Declarations, path: str, entity: Entity) -> tuple[str, ...]:
     if entity.parent is None:
         return entity.subject
     try:
@@ -385,6 +470,19 @@ def _has_a_voice(
         )  # fmt: skip
 
 
+def keys_of_several_parts_are_public(declared: Declarations) -> Iterator[Finding]:
+    """A natural key of several parts rests as text: a part that names a person would rest in clear, or join nothing as a token."""
+    for library, number, entity, written in _entities(declared):
+        for kind in entity.subject if len(entity.subject) > 1 else ():
+            known = declared.kinds.get(kind)
+            if known is not None and (known.domain is not None or known.level.sensitive):
+                yield written.finding(
+                    "entities", number, "subject",
+                    problem=f"`{kind}` names a person or is sensitive, and {library.library}.{entity.entity} has a key of several parts",
+                    remedy="declare the entity as a child of the one that is known by this kind alone",
+                )  # fmt: skip
+
+
 def parents_and_owners_exist(declared: Declarations) -> Iterator[Finding]:
     """A child's parent is an entity of the same library; an owner rule reads a field of its entity."""
     for library, number, entity, written in _entities(declared):
@@ -449,12 +547,39 @@ def rules_are_known(declared: Declarations) -> Iterator[Finding]:
                 yield written.finding("rules", index, problem=problem, remedy="see docs/reference/rules.md")
 
 
+def erased_people_can_leave_rows_of_others(declared: Declarations) -> Iterator[Finding]:
+    """``on_erasure`` finds people by their token, and a field that is emptied must be allowed to be empty."""
+    for _, index, entity, written in _entities(declared):
+        for place, field in enumerate(entity.fields):
+            treat, kind = declared.treatments.get(field.kind or ""), declared.kinds.get(field.kind or "")
+            searched = treat is not None and treat.treatment is Treatment.TOKEN and kind is not None and kind.domain is not None
+            if field.on_erasure is not OnErasure.REPORT and not searched:
+                yield written.finding(
+                    "entities", index, "fields", place, "on_erasure",
+                    problem=f"`{field.name}` is not kept as a token of people, so nobody can be found in it",
+                    remedy="leave `on_erasure` out, or give the field a kind with an identity domain",
+                )  # fmt: skip
+    for contract, index, given, entity, written in _contributions(declared):
+        emptied = {field.name for field in entity.fields if field.on_erasure is OnErasure.CLEAR}
+        for target, name in given.fields.items():
+            source = _field(contract, name)
+            if target in emptied and source is not None and (source.required or name in contract.key):
+                yield written.finding(
+                    "contributes", index, "fields", target,
+                    problem=f"`{name}` is required, and `{given.entity}.{target}` is emptied when the person is erased",
+                    remedy="let the field be empty, or declare `on_erasure: row` in the library",
+                )  # fmt: skip
+
+
 CHECKS: tuple[Check, ...] = (
+    erased_people_can_leave_rows_of_others,
     names_exist,
     files_stand_where_their_names_say,
     fields_are_named_once,
+    former_names_and_types_are_former,
     contracts_use_their_own_fields,
     cursors_are_not_sensitive,
+    freshness_can_be_told,
     schedules_are_timetables,
     kinds_and_codes_exist,
     sensitive_fields_have_a_kind,
@@ -466,6 +591,7 @@ CHECKS: tuple[Check, ...] = (
     one_authority_per_rank,
     composed_entities_are_whole,
     parents_and_owners_exist,
+    keys_of_several_parts_are_public,
     treatments_are_known,
     rules_are_known,
 )

@@ -1,12 +1,14 @@
 """A contract: what a department promises to publish, field by field."""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field as Setting
-from pydantic import StringConstraints, model_validator
+from pydantic import model_validator
 
-from schemas.declared import Declared, EntityPath, FieldType, Level, Name, Title
+from schemas.declared import Declared, EntityPath, FieldType, Level, Name, Names, Title
+from schemas.drift import Drift
+from schemas.schedule import AsWritten
 
 
 class Severity(StrEnum):
@@ -61,13 +63,14 @@ class RuleUse(Declared):
 class Contribution(Declared):
     """What the contract gives to one entity: entity field ← contract field.
 
-    ``subject`` is the contract field that names the entity (or, for a child entity, its parent).
+    ``subject`` is the contract field that names the entity (or, for a child entity, its parent);
+    several, in the order of the entity's kinds, where its key has several parts.
     ``pick`` names the field whose latest value decides when a composed entity's subject has several rows.
     Rows without a subject (a holder that is absent) contribute nothing.
     """
 
     entity: EntityPath
-    subject: Name
+    subject: Names
     fields: dict[Name, Name] = Setting(default_factory=dict)
     pick: Name | None = None
 
@@ -90,11 +93,29 @@ class Sync(Declared):
     late_seconds: int = Setting(default=0, ge=0)
 
 
+class Volume(Declared):
+    """How far the rows of a batch may be from those of recent batches like it (``share`` of 1, and never fewer than ``rows``)."""
+
+    recent: int = Setting(default=10, ge=3, le=100)
+    share: float = Setting(default=0.5, gt=0)
+    rows: int = Setting(default=100, ge=0)
+
+
+class Freshness(Declared):
+    """How old the newest row of the source may be, by the date or time in ``field``, and how far in the future."""
+
+    field: Name
+    hours: int = Setting(ge=1)
+    ahead_minutes: int = Setting(default=60, ge=0)
+
+
 class Gate(Declared):
     """When a batch is held for an officer instead of published (shares of 1)."""
 
     failing: float = Setting(default=0.05, ge=0, le=1)
     deletes: float = Setting(default=0.2, ge=0, le=1)
+    volume: Volume | None = None
+    freshness: Freshness | None = None
 
 
 class Retention(Declared):
@@ -148,7 +169,8 @@ class Contract(Declared):
     rules: tuple[RuleUse, ...] = ()
     contributes: tuple[Contribution, ...] = Setting(min_length=1)
     sync: Sync = Sync()
-    schedule: Annotated[str, StringConstraints(min_length=1)] | None = None
+    schedule: AsWritten | None = None
+    drift: Drift = Drift()
     gate: Gate = Gate()
     retention: Retention = Retention()
     sharing: Sharing

@@ -18,6 +18,7 @@ from schemas.library import Entity, Library
 from schemas.reading import Written, read
 from schemas.source import Source
 from schemas.vocabulary import CodeList, Department, Departments, Kind, Kinds, Policy, Treat
+from schemas.workdays import WorkingDays
 
 Kept = TypeVar("Kept", bound=Declared)
 
@@ -34,6 +35,7 @@ class Declarations:
     kinds: dict[str, Kind] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)
     departments: dict[str, Department] = field(default_factory=dict)
+    workdays: WorkingDays | None = None
     written: dict[tuple[str, str], Written] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
@@ -99,8 +101,10 @@ def read_all(home: Path) -> Declarations:
         _keep(found, path, CodeList, "codes", found.codes)
     for path in _layered(home, "masking/policies"):
         _keep(found, path, Policy, "policy", found.policies)
-    for path in _layered(home, "masking", pattern="kinds.yaml"):
+    for path in (*_layered(home, "masking", pattern="kinds.yaml"), *_layered(home, "masking/kinds")):
         _kinds(found, path)
+    for path in _layered(home, "schemas", pattern="workdays.yaml"):
+        _workdays(found, path)
     return found
 
 
@@ -149,5 +153,16 @@ def _kinds(found: Declarations, path: Path) -> None:
     declaration, written, findings = read(path, Kinds, shown_as=_shown(found.home, path))
     found.findings.extend(findings)
     if declaration is not None:
+        for index, one in enumerate(declaration.kinds):
+            if one.kind in found.kinds:
+                found.findings.append(
+                    written.finding("kinds", index, "kind", problem=f"kind `{one.kind}` is declared already", remedy="keep one of the two")
+                )
         found.kinds.update({one.kind: one for one in declaration.kinds})
-        found.written[("kinds", "")] = written
+        found.written.setdefault(("kinds", ""), written)
+
+
+def _workdays(found: Declarations, path: Path) -> None:
+    found.workdays, written, findings = read(path, WorkingDays, shown_as=_shown(found.home, path))
+    found.findings.extend(findings)
+    found.written[("workdays", "")] = written

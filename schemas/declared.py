@@ -1,11 +1,28 @@
 """What every declaration has in common: strictness, titles, levels, names."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+
+
+def _each(written: Any) -> Any:  # noqa: ANN401 (what a file holds, before it is checked)
+    return (written,) if isinstance(written, str) else written
+
+
+def _one_or_all(names: tuple[str, ...]) -> str | list[str]:
+    return names[0] if len(names) == 1 else list(names)
+
+
+Names = Annotated[
+    tuple[Name, ...],
+    BeforeValidator(_each, json_schema_input_type=Name | list[Name]),
+    PlainSerializer(_one_or_all, return_type=str | list[str]),
+    Field(min_length=1),
+]
+"""One name, or a list of them: a single one may be written without brackets."""
 EntityPath = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")]
 
 

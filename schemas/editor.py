@@ -5,6 +5,7 @@ from schemas.declared import Declared
 from schemas.library import Library
 from schemas.source import Source
 from schemas.vocabulary import CodeList, Departments, Kinds, Policy
+from schemas.workdays import WorkingDays
 
 DECLARATIONS: dict[str, type[Declared]] = {
     "contract": Contract,
@@ -14,6 +15,7 @@ DECLARATIONS: dict[str, type[Declared]] = {
     "kinds": Kinds,
     "policy": Policy,
     "departments": Departments,
+    "workdays": WorkingDays,
 }
 
 

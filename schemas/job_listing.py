@@ -3,17 +3,21 @@
 Runs in a process of its own: reading declarations brings pydantic, and the titles of rules bring pyarrow.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from croniter import croniter
 
 from hub.errors import Finding
 from hub.settings import settings
-from schemas.contract import Contract, Sharing
+from schemas.contract import Contract, Gate, Sharing
 from schemas.declarations import Declarations, read_all
 from schemas.declared import Title
 from schemas.manifest import Job, last_written
+from schemas.opening import ALWAYS
 from schemas.rules import RULES
+from schemas.schedule import Days, Schedule
+from schemas.source import Source
 
 _PRESETS = frozenset({"@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly"})
 _SHARING = {"unconditional": "无条件共享 · unconditional", "conditional": "有条件共享 · conditional", "withheld": "不予共享 · withheld"}
@@ -24,7 +28,8 @@ def list_jobs() -> tuple[Job, ...]:
     declared = read_all(settings().home)
     earlier = {job.dataset: job for job in last_written()}
     wrong = _first_finding_by_file(declared.findings)
-    found = {name: _job(declared, contract) for name, contract in declared.contracts.items()}
+    places = _places(declared)
+    found = {name: _job(declared, contract, places[name]) for name, contract in declared.contracts.items()}
     for name, job in earlier.items():
         mistake = next((text for file, text in wrong.items() if file.endswith(f"/{name}.yaml")), None)
         if name not in found and mistake:
@@ -44,10 +49,30 @@ def _with_mistake(job: Job, mistake: str) -> Job:
     return Job(**{**given, "mistake": mistake})
 
 
-def _job(declared: Declarations, contract: Contract) -> Job:
+def _places(declared: Declarations) -> dict[str, int]:
+    """Number the jobs of each department, so that each department's first come before anybody's second."""
+    passed: Counter[str] = Counter()
+    found: dict[str, int] = {}
+    for name, contract in sorted(declared.contracts.items()):
+        found[name] = passed[contract.department]
+        passed[contract.department] += 1
+    return found
+
+
+def _hours(schedule: Schedule, source: Source | None) -> tuple[str, ...]:
+    """Return all hours that bind a timetable: its own and, told by the same clock, its source's."""
+    own = [schedule.hours] if schedule.hours else []
+    if source is not None and source.hours != ALWAYS and source.timezone == settings().timezone:
+        own.append(source.hours)
+    return tuple(dict.fromkeys(own))
+
+
+def _job(declared: Declarations, contract: Contract, place: int) -> Job:
     source = declared.sources.get(contract.source)
     entities = tuple(dict.fromkeys(given.entity for given in contract.contributes))
-    readable = contract.schedule is None or contract.schedule in _PRESETS or croniter.is_valid(contract.schedule)
+    schedule = contract.schedule
+    readable = schedule is None or schedule.cron in _PRESETS or croniter.is_valid(schedule.cron)
+    by_calendar = schedule is not None and schedule.days is not Days.ALL and declared.workdays is not None
     return Job(
         dataset=contract.dataset,
         department=contract.department,
@@ -55,11 +80,15 @@ def _job(declared: Declarations, contract: Contract) -> Job:
         readers=source.readers if source else 1,
         libraries=tuple(dict.fromkeys(entity.split(".")[0] for entity in entities)),
         entities=entities,
-        schedule=contract.schedule if readable else None,
+        schedule=schedule.cron if schedule and readable else None,
+        days=schedule.days.value if schedule else Days.ALL.value,
+        hours=_hours(schedule, source) if schedule else (),
+        known_until=declared.workdays.until if declared.workdays and by_calendar else None,
+        place=place,
         title_zh=contract.title.zh,
         title_en=contract.title.en,
         doc_md=page(declared, contract),
-        mistake=None if readable else f"`schedule: {contract.schedule}` is no cron expression; the job runs by hand only",
+        mistake=None if readable else f"`schedule: {schedule}` is no cron expression; the job runs by hand only",
     )
 
 
@@ -84,11 +113,19 @@ def _terms(contract: Contract) -> Iterator[str]:
     yield _row("汇入 · Contributes to", entities)
     yield _row("运行时间 · Schedule", f"`{contract.schedule}` ({settings().timezone})" if contract.schedule else "手动 · by hand")
     yield _row("同步方式 · Sync", f"{contract.sync.mode} {f'(`{contract.sync.cursor}`)' if contract.sync.cursor else ''}")
-    gate = f"不合格 · failing > {contract.gate.failing:.1%}; 删除 · deletes > {contract.gate.deletes:.1%}"
-    yield _row("暂缓发布 · Held for the officer", gate)
+    yield _row("暂缓发布 · Held for the officer", "; ".join(_gate(contract.gate)))
     yield _row("共享属性 · Sharing", _sharing(contract.sharing))
     retention = f"历史 · history {contract.retention.history_days}, 隔离 · quarantine {contract.retention.quarantine_days} (天 · days)"
     yield _row("保存期限 · Retention", retention)
+
+
+def _gate(gate: Gate) -> Iterator[str]:
+    yield f"不合格 · failing > {gate.failing:.1%}"
+    yield f"删除 · deletes > {gate.deletes:.1%}"
+    if gate.volume:
+        yield f"数量偏离 · volume ± {gate.volume.share:.0%}"
+    if gate.freshness:
+        yield f"最新一行早于 · newest row older than {gate.freshness.hours} h (`{gate.freshness.field}`)"
 
 
 def _sharing(sharing: Sharing) -> str:

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field as Setting
 
-from schemas.declared import Declared, FieldType, Level, Name, Title
+from schemas.declared import Declared, FieldType, Level, Name, Names, Title
 
 
 class Authority(Declared):
@@ -15,8 +15,22 @@ class Authority(Declared):
     basis: str
 
 
+class OnErasure(StrEnum):
+    """What becomes of a row in which another subject's field names an erased person (PIPL Art. 47)."""
+
+    ROW = "row"
+    CLEAR = "clear"
+    REPORT = "report"
+
+
 class EntityField(Declared):
-    """One field of an entity. ``kind`` decides how it is protected; ``authority`` overrides the entity's."""
+    """One field of an entity. ``kind`` decides how it is protected; ``authority`` overrides the entity's.
+
+    ``on_erasure``: what a field that names a person asks for when that person is erased: that its row goes (a license they hold),
+    that the field is emptied, or that the row stays and is reported to the officer (a register that the law keeps).
+    ``was`` lists its former names, oldest first; they stay declared, because sealed values are bound to the first.
+    ``type_was`` is the type its older rows were stored in.
+    """
 
     name: Name
     title: Title
@@ -25,7 +39,15 @@ class EntityField(Declared):
     kind: Name | None = None
     codes: Name | None = None
     indexed: bool = False
+    on_erasure: OnErasure = OnErasure.REPORT
+    was: tuple[Name, ...] = ()
+    type_was: FieldType | None = None
     authority: tuple[Authority, ...] = ()
+
+    @property
+    def first_name(self) -> str:
+        """The name that sealed values and tags are bound to."""
+        return self.was[0] if self.was else self.name
 
 
 class Form(StrEnum):
@@ -46,14 +68,15 @@ class Owner(Declared):
 class Entity(Declared):
     """A thing the library knows.
 
-    ``subject`` is the kind of the natural key (of the parent's key for a child).
+    ``subject`` is the kind of the natural key (of the parent's key for a child), or the kinds of its parts in order
+    where only several together name one thing: an indicator of a division in a period.
     ``exists_by`` names the datasets whose row makes a composed subject exist.
     """
 
     entity: Name
     title: Title
     form: Form
-    subject: Name
+    subject: Names
     parent: Name | None = None
     exists_by: tuple[Name, ...] = ()
     owner: Owner | None = None

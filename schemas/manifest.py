@@ -18,12 +18,18 @@ from hub.errors import Mistake
 from hub.settings import REPOSITORY, settings
 
 _FOLDERS = ("schemas/contracts", "connectors/sources", "schemas/libraries", "schemas/codes")
+_FILES = ("schemas/workdays.yaml",)
 _CODE = ("schemas/manifest.py", "schemas/job_listing.py")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What a timetable needs to know of one contract. ``schedule`` is a cron expression, or None: by hand only."""
+    """What a timetable needs to know of one contract.
+
+    ``schedule`` is a cron expression, or None: by hand only. ``days`` and ``hours`` say which of its times count;
+    ``known_until`` is the last year whose working days are known, None where they do not matter.
+    ``place`` is the job's place among those of its department, from 0.
+    """
 
     dataset: str
     department: str
@@ -35,6 +41,10 @@ class Job:
     title_zh: str
     title_en: str
     doc_md: str
+    days: str = "all"
+    hours: tuple[str, ...] = ()
+    known_until: int | None = None
+    place: int = 0
     mistake: str | None = None
 
 
@@ -82,14 +92,15 @@ def _read() -> tuple[str, tuple[Job, ...]] | None:
 
 
 def _job(one: dict[str, object]) -> Job:
-    return Job(**{**one, "libraries": tuple(one["libraries"]), "entities": tuple(one["entities"])})  # type: ignore[arg-type]
+    lists: dict[str, object] = {name: tuple(one[name]) for name in ("libraries", "entities", "hours")}  # type: ignore[arg-type]
+    return Job(**{**one, **lists})  # type: ignore[arg-type]
 
 
 def _fingerprint() -> str:
     """Which files there are, how long, and when each was written: cheaper than reading them."""
     roots = dict.fromkeys((settings().home, REPOSITORY))
     files = {file for root in roots for folder in _FOLDERS for file in (root / folder).glob("**/*.yaml")}
-    files |= {REPOSITORY / name for name in _CODE}
+    files |= {REPOSITORY / name for name in _CODE} | {file for root in roots for name in _FILES if (file := root / name).is_file()}
     seen = [(str(file), (facts := file.stat()).st_mtime_ns, facts.st_size) for file in sorted(files)]
     return sha256(repr(seen).encode()).hexdigest()
 

@@ -47,8 +47,19 @@ class Written:
 
 def read(path: Path, model: type[Model], *, shown_as: str) -> tuple[Model | None, Written, list[Finding]]:
     """Read *path* as *model*: the declaration (``None`` if it has mistakes), its lines, its mistakes."""
-    lines: dict[Loc, int] = {}
-    written = Written(file=shown_as, lines=lines)
+    plain, written, findings = read_plain(path, shown_as=shown_as)
+    if plain is None:
+        return None, written, findings
+    try:
+        declaration = model.model_validate(plain)
+    except ValidationError as error:
+        return None, written, findings + list(findings_of(error, written, model))
+    return (None if findings else declaration), written, findings
+
+
+def read_plain(path: Path, *, shown_as: str) -> tuple[Plain, Written, list[Finding]]:
+    """Read *path* as plain values (``None`` if it is no YAML), with the line of each part and what is wrong with its form."""
+    written = Written(file=shown_as, lines={})
     findings: list[Finding] = []
     try:
         node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
@@ -58,12 +69,7 @@ def read(path: Path, model: type[Model], *, shown_as: str) -> tuple[Model | None
         return None, written, [_unreadable(written, error)]
     if node is None:
         return None, written, [written.finding(problem="the file is empty", remedy="write the declaration, or delete the file")]
-    plain = _plain(node, (), written, findings)
-    try:
-        declaration = model.model_validate(plain)
-    except ValidationError as error:
-        return None, written, findings + list(_findings(error, written, model))
-    return (None if findings else declaration), written, findings
+    return _plain(node, (), written, findings), written, findings
 
 
 def _unreadable(written: Written, error: yaml.YAMLError) -> Finding:
@@ -97,8 +103,12 @@ def _pairs(node: yaml.MappingNode, loc: Loc, written: Written, findings: list[Fi
 
 
 def _scalar(node: yaml.ScalarNode) -> Plain:
-    text: str = node.value
-    if node.style in _QUOTED:
+    return scalar(node.value, quoted=node.style in _QUOTED)
+
+
+def scalar(text: str, *, quoted: bool = False) -> Plain:
+    """Return what *text* means where it stands for a single value."""
+    if quoted:
         return text
     if text in _WORDS:
         return _WORDS[text]
@@ -107,12 +117,17 @@ def _scalar(node: yaml.ScalarNode) -> Plain:
     return float(text) if _NUMBER.match(text) else text
 
 
-def _findings(error: ValidationError, written: Written, model: type[Declared]) -> Iterator[Finding]:
+def findings_of(error: ValidationError, written: Written, model: type[Declared]) -> Iterator[Finding]:
+    """Yield what *model* holds against a file, in words for the person who wrote it."""
     for detail in error.errors(include_url=False, include_input=False):
-        loc = detail["loc"]
-        where = ".".join(str(part) for part in loc) or "the file"
-        problem, remedy = _in_words(detail["type"], detail["msg"], where, model)
-        yield written.finding(*loc, problem=problem, remedy=remedy)
+        yield finding_of(detail["loc"], detail["type"], detail["msg"], written, model)
+
+
+def finding_of(loc: Loc, kind: str, message: str, written: Written, model: type[Declared]) -> Finding:
+    """Return one thing that *model* holds against a file (pydantic's *kind* and *message*), in words for the person who wrote it."""
+    where = ".".join(str(part) for part in loc) or "the file"
+    problem, remedy = _in_words(kind, message, where, model)
+    return written.finding(*loc, problem=problem, remedy=remedy)
 
 
 def _in_words(kind: str, message: str, where: str, model: type[Declared]) -> tuple[str, str]:

@@ -1,19 +1,31 @@
 """Code lists, kinds and masking policies: the words that contracts and libraries share."""
 
 from enum import StrEnum
+from typing import Annotated
 
+from pydantic import BeforeValidator, StringConstraints
 from pydantic import Field as Setting
 
 from schemas.declared import Declared, Level, Name, Title
 
+# A year stands unquoted in YAML as a number, and is the text it was written as.
+Moment = Annotated[
+    str,
+    BeforeValidator(lambda written: str(written) if type(written) is int else written),
+    StringConstraints(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$"),
+]
+
 
 class Code(Declared):
-    """One code, what it means, and when it held (``until`` excluded: the date it was abolished)."""
+    """One code, what it means, and when it held (``until`` excluded: the date it was abolished).
+
+    A time is a year, a month or a day. A code given out again has an entry for each time.
+    """
 
     code: str
     title: Title
-    since: str | None = None
-    until: str | None = None
+    since: Moment | None = None
+    until: Moment | None = None
 
 
 class CodeList(Declared):
@@ -76,11 +88,12 @@ class Policy(Declared):
 
 
 class Department(Declared):
-    """One department: its name and its unified social credit code."""
+    """One department: its name, its unified social credit code, and the public keys (age) of officers who may be sent its own rows."""
 
     department: Name
     title: Title
     credit_code: str
+    officer_keys: tuple[Annotated[str, StringConstraints(pattern=r"^age1[02-9ac-hj-np-z]{58}$")], ...] = ()
 
 
 class Departments(Declared):

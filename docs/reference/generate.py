@@ -38,6 +38,7 @@ WHERE = {
     "kinds": "masking/kinds.yaml",
     "policy": "masking/policies/<policy>.yaml",
     "departments": "catalog/departments.yaml",
+    "workdays": "schemas/workdays.yaml",
 }
 
 

@@ -8,9 +8,10 @@ import traceback
 
 import typer
 
-from hub.cli import batch, check, db, demo, explain, job, key, library, quarantine, service, sync
+from hub.cli import backup, batch, check, contract, db, demo, explain, job, key, library, quarantine, service, subject, sync
 from hub.errors import HubError
 
+_SHOWING = frozenset({"batch", "job", "library", "quarantine"})
 app = typer.Typer(
     name="hub",
     help="政务数据共享交换枢纽 · The exchange hub between a city's departments.",
@@ -20,6 +21,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command("check")(check.check)
+app.add_typer(contract.app, name="contract")
 app.add_typer(db.app, name="db")
 app.add_typer(key.app, name="key")
 app.add_typer(job.app, name="job")
@@ -27,10 +29,25 @@ app.command("sync")(sync.sync)
 app.add_typer(batch.app, name="batch")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(library.app, name="library")
+app.add_typer(subject.app, name="subject")
 app.command("explain")(explain.explain)
+app.add_typer(backup.app, name="backup")
+app.command("restore")(backup.restore)
+app.command("recover")(backup.recover)
 app.command("demo")(demo.demo)
 app.command("up")(service.up)
 app.command("down")(service.down)
+
+
+@app.callback()
+def mark(context: typer.Context) -> None:
+    """Say beside everything shown from a restored database that it is not the newest."""
+    if context.invoked_subcommand in _SHOWING:
+        from hub.flows import checkpoints
+
+        told = checkpoints.warning()
+        if told is not None:
+            sys.stderr.write(f"! {told}\n")
 
 
 def main() -> None:

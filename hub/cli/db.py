@@ -37,9 +37,15 @@ def status() -> None:
 
 
 @app.command()
-def roles(administrator: Annotated[str, typer.Option(prompt=True, hide_input=True, help="管理员连接串 · an administrator's URL")]) -> None:
+def roles(
+    administrator: Annotated[str, typer.Option(prompt=True, hide_input=True, help="管理员连接串 · an administrator's URL")],
+    *,
+    backup: Annotated[bool, typer.Option("--backup", help="也建立备份角色 · the role of `hub backup` too")] = False,
+) -> None:
     """在自有 PostgreSQL 上建立角色与数据库 · Set up roles and databases on a PostgreSQL of your own."""
-    from hub.database.roles import establish
+    from hub.database.roles import establish, establish_backup
 
     establish(administrator)
+    if backup:
+        establish_backup(administrator)
     console.print("角色已建立 · the roles are set up")

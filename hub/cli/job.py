@@ -1,10 +1,13 @@
 """``hub job``: what is scheduled, and running it by hand through Airflow."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hub.cli.printing import AsJson, actor, as_json, console, local, table
+
+if TYPE_CHECKING:
+    from hub.flows.jobs import JobState
 
 app = typer.Typer(help="作业 · Jobs.", no_args_is_help=True)
 STATES = {"planned": "进行中", "staged": "待发布", "held": "已扣留", "published": "已发布", "discarded": "已作废", "withdrawn": "已撤回"}
@@ -26,13 +29,19 @@ def list_jobs(*, json: AsJson = False) -> None:
             job.department_zh,
             job.connector,
             job.contract.sync.mode.value,
-            job.contract.schedule or "—",
-            "已暂停 paused" if job.paused else f"{STATES.get(job.state, '')} {job.state}" if job.state else "—",
+            str(job.contract.schedule or "—"),
+            _state(job),
             local(job.started_at),
         )
         for job in found
     ]
     table("作业 · Jobs", ["数据集 dataset", "名称", "部门", "来源 from", "方式 mode", "定时 schedule", "状态 state", "最近 last"], rows)
+
+
+def _state(job: "JobState") -> str:
+    state = "已暂停 paused" if job.paused else f"{STATES.get(job.state, '')} {job.state}" if job.state else "—"
+    news = sum(not change["known"] for change in job.drift)
+    return f"{state}\n源端变化 source drift: {news}" if news else state
 
 
 @app.command()

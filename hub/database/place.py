@@ -51,6 +51,11 @@ class Place:
         return self.folder / "data"
 
     @property
+    def arriving(self) -> Path:
+        """Where a restore prepares the next data directory; there only while one runs, or after one was cut off."""
+        return self.folder / "data.restoring"
+
+    @property
     def logs(self) -> Path:
         """The server's logs."""
         return self.state / "logs" / "postgres"
@@ -72,6 +77,12 @@ class Place:
         file.write_text(text, encoding="utf-8")
         file.chmod(0o600)
         self._give(file)
+
+    def take_over(self, folder: Path) -> None:
+        """Make *folder* and all in it the server's own and closed to others."""
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(0o700 if path.is_dir() else 0o600)
+            self._give(path)
 
     def private_file(self, name: str, text: str) -> Path:
         """Return a new file with *text*, never readable by anyone but the server's user."""

@@ -5,6 +5,7 @@ hub_writer    reads and writes rows; may neither define nor truncate what hub_ow
 hub_reader    reads
 hub_auditor   reads the audit trail and lineage
 airflow       owns the database `airflow`; cannot even connect to `hub`
+hub_backup    copies the server's files as a standby would (replication); cannot connect to any database
 
 hub_owner is a member of hub_writer, so that a SECURITY DEFINER function of the owner can take over a table
 that a writer staged. None is a superuser: append-only tables hold against all of them (privacy rule 22).
@@ -46,6 +47,9 @@ class Role(StrEnum):
         return sql.Identifier(self.value)
 
 
+# Not a Role: it logs in to no database.
+BACKUP = "hub_backup"
+
 _OWNERS = {"hub": Role.OWNER, "airflow": Role.AIRFLOW}
 
 
@@ -57,7 +61,7 @@ def establish(administrator: str) -> None:
     """
     with _connected(administrator) as connection:
         for role in Role:
-            _ensure_role(connection, role)
+            _ensure_login(connection, role)
         _grant(connection, Role.WRITER.identifier, Role.OWNER.identifier)
         for name, owner in _OWNERS.items():
             _ensure_database(connection, name, owner)
@@ -65,6 +69,16 @@ def establish(administrator: str) -> None:
     for name in _OWNERS:
         with _connected(make_conninfo(administrator, dbname=name)) as connection:
             connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+
+
+def establish_backup(administrator: str) -> None:
+    """Create the role of backups and set its password from its file; *administrator* needs the right to replicate itself.
+
+    Apart from :func:`establish`, because a server of one's own may be backed up by other tools. Idempotent.
+    """
+    with _connected(administrator) as connection:
+        _ensure_login(connection, BACKUP)
+        connection.execute(sql.SQL("ALTER ROLE {} WITH REPLICATION").format(sql.Identifier(BACKUP)))
 
 
 @contextmanager
@@ -76,11 +90,11 @@ def _connected(administrator: str) -> Iterator[psycopg.Connection]:
         raise (refused(error.sqlstate, error.diag) if error.sqlstate else not_connected(str(error), "the administrator")) from None
 
 
-def _ensure_role(connection: psycopg.Connection, role: Role) -> None:
+def _ensure_login(connection: psycopg.Connection, role: str) -> None:
     if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
-        connection.execute(sql.SQL("CREATE ROLE {}").format(role.identifier))
+        connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
     verifier = connection.pgconn.encrypt_password(ensure_password(role).encode(), role.encode(), b"scram-sha-256").decode()
-    connection.execute(sql.SQL("ALTER ROLE {} WITH LOGIN PASSWORD {}").format(role.identifier, verifier))
+    connection.execute(sql.SQL("ALTER ROLE {} WITH LOGIN PASSWORD {}").format(sql.Identifier(role), verifier))
 
 
 def _grant(connection: psycopg.Connection, role: sql.Composable, to: sql.Composable) -> None:

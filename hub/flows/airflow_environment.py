@@ -51,6 +51,7 @@ def _hub() -> dict[str, str]:
         "HUB_SECRETS": here.secrets,
         "HUB_KEYS": here.keys,
         "HUB_TIMEZONE": here.timezone,
+        **({"HUB_CHECKPOINTS": here.checkpoints} if here.checkpoints else {}),
     }
     return {name: str(value) for name, value in given.items()}
 

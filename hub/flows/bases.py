@@ -9,9 +9,12 @@ from audit.log import record
 from hub.database.engine import engine
 from hub.database.roles import Role
 from hub.errors import Mistake
+from hub.flows import checkpoints
 from libraries import plan
+from libraries.applying import Step
 from libraries.changes import changes
 from libraries.disputes import Dispute, Unanchored, disputes, unanchored
+from libraries.epochs import require_kept
 from libraries.layout import EntityLayout, layout_of, layouts
 from libraries.statements import scalar
 from libraries.versions import current_version
@@ -86,31 +89,36 @@ def changed(path: str, *, after: int, until: int | None) -> tuple[int, dict[str,
     layout = layout_of(declared, path)
     with engine(Role.READER).connect() as connection:
         newest = until if until is not None else current_version(connection, layout.library)
+        for version in (after, newest):
+            require_kept(connection, layout.library, version)
         feed = changes(connection, layout, after=after, until=newest)
         rows = connection.execute(sa.text(f"SELECT change, count(*) FROM ({feed}) feed GROUP BY change ORDER BY change"))
-        return newest, dict(row.tuple() for row in rows)
+        return newest, {change: count for change, count in rows}  # noqa: C416 (a Row is no pair to mypy)
 
 
-def planned() -> tuple[plan.Step, ...]:
+def planned() -> tuple[Step, ...]:
     """Return what `hub library apply` would do."""
     with engine(Role.OWNER).connect() as connection:
         return plan.plan(declarations(), connection)
 
 
-def applied(*, by: str) -> tuple[plan.Step, ...]:
-    """Bring the library tables to the declarations, as the owner role, and record it."""
-    steps = plan.apply(declarations(), engine(Role.OWNER))
+def applied(*, by: str, forget: bool = False) -> tuple[Step, ...]:
+    """Bring the library tables to the declarations, as the owner role, and record it; *forget* allows steps that lose stored values."""
+    checkpoints.require_current_database()
+    steps = plan.apply(declarations(), engine(Role.OWNER), forget=forget)
     if steps:
         with engine(Role.WRITER).begin() as connection:
             record(connection, Event.LIBRARY_APPLIED, actor=by, details={"steps": [step.purpose for step in steps]})
+        checkpoints.note()
     return steps
 
 
 def versions(library: str, *, limit: int = 20) -> list[dict[str, object]]:
-    """Return the newest versions of *library*, newest first, with what made each."""
+    """Return the newest versions of *library*, newest first, with its epoch and what made each."""
     declarations().library(library)
     query = sa.text(
-        "SELECT v.version, v.made_at, v.cause, v.batch, b.dataset, b.started_by FROM hub.library_version v "
+        "SELECT (SELECT coalesce(max(e.epoch), 1) FROM hub.library_epoch e WHERE e.library = v.library AND e.first <= v.version) AS epoch, "
+        "v.version, v.made_at, v.cause, v.batch, b.dataset, b.started_by FROM hub.library_version v "
         "LEFT JOIN hub.batch b ON b.id = v.batch WHERE v.library = :library ORDER BY v.version DESC LIMIT :limit"
     )
     with engine(Role.READER).connect() as connection:

@@ -51,6 +51,8 @@ class Batch:
     target_checksum: str | None = None
     gate: dict[str, object] | None = None
     docs: str | None = None
+    shape: dict[str, str] | None = None
+    drift: list[dict[str, object]] = field(default_factory=list)
 
 
 def find(connection: sa.Connection, batch_id: int) -> Batch:
@@ -78,6 +80,14 @@ def show(batch_id: int) -> tuple[Batch, tuple[CheckResult, ...]]:
         batch = find(connection, batch_id)
         rows = connection.execute(query, {"id": batch_id}).mappings()
         return batch, tuple(CheckResult(**(dict(row) | {"fields": tuple(row["fields"])})) for row in rows)
+
+
+def held_batch(dataset: str, *, started_by: str) -> Batch | None:
+    """Return the batch of *dataset* that *started_by* began and that waits for an officer, or ``None``."""
+    query = sa.text("SELECT * FROM hub.batch WHERE dataset = :dataset AND started_by = :by AND state = 'held' ORDER BY id DESC LIMIT 1")
+    with engine(Role.READER).connect() as connection:
+        row = connection.execute(query, {"dataset": dataset, "by": started_by}).mappings().one_or_none()
+    return Batch(**row) if row is not None else None
 
 
 def begin(connection: sa.Connection, values: Mapping[str, object]) -> int:

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-import pyarrow as pa
-
 from audit.events import Event
 from audit.log import record
 from hub.database.engine import engine
 from hub.database.roles import Role
-from hub.errors import Mistake
+from hub.errors import Mistake, Refused
 from hub.flows.keys import keyring
-from hub.flows.naturals import natural_keys
+from hub.flows.naturals import typed_key
+from hub.flows.readiness import require_ready
+from hub.flows.suppression import is_erased
 from hub.settings import settings
 from libraries.explain import Origin, origins, subject_of
 from libraries.layout import layout_of, treatment
@@ -45,12 +45,18 @@ def explain(library_name: str, entity_name: str | None, identifier: str, *, by: 
     declared = declarations()
     library, entity = _entity(declared, library_name, entity_name)
     layout = layout_of(declared, f"{library.library}.{entity.entity}")
-    key = natural_keys(pa.array([identifier], pa.string()), declared.kinds[entity.subject], keyring())[0].as_py()
+    key = typed_key(identifier, [declared.kinds[kind] for kind in entity.subject], keyring())
     with engine(Role.WRITER).begin() as connection:
+        require_ready(connection)
         subject = subject_of(connection, layout, key) if key else None
         found = origins(connection, layout, subject) if subject is not None else ()
         details = {"library": library.library, "entity": entity.entity, "found": bool(found)}
         record(connection, Event.SUBJECT_EXPLAINED, actor=by, details=details)
+        gone = subject is None and is_erased(connection, identifier, declared.kinds[entity.subject[0]])
+    if gone:
+        raise Refused(
+            "this person was erased, and is kept out", remedy="`hub subject erasures` lists the cases; `hub subject lift` ends one"
+        )
     fields = {field.name: field for field in entity.fields}
     return entity, tuple(_explained(declared, fields[origin.field], origin) for origin in found)
 

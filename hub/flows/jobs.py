@@ -26,12 +26,13 @@ class JobState:
     state: str | None
     started_at: datetime | None
     counts: dict[str, object]
+    drift: list[dict[str, object]]
 
 
 def listed() -> tuple[JobState, ...]:
     """Return every job, by department and dataset."""
     declared = declarations()
-    newest = sa.text("SELECT DISTINCT ON (dataset) dataset, id, state, started_at, counts FROM hub.batch ORDER BY dataset, id DESC")
+    newest = sa.text("SELECT DISTINCT ON (dataset) dataset, id, state, started_at, counts, drift FROM hub.batch ORDER BY dataset, id DESC")
     with engine(Role.READER).connect() as connection:
         batches = {row.dataset: row for row in connection.execute(newest)}
         paused = {row.dataset: row.reason for row in connection.execute(sa.text("SELECT dataset, reason FROM hub.job WHERE paused"))}
@@ -49,6 +50,7 @@ def listed() -> tuple[JobState, ...]:
                 state=batch.state if batch else None,
                 started_at=batch.started_at if batch else None,
                 counts=batch.counts if batch else {},
+                drift=batch.drift if batch else [],
             )
         )
     return tuple(found)
@@ -66,10 +68,15 @@ def resume(dataset: str, *, by: str, reason: str | None = None) -> None:
 
 def _set(dataset: str, *, paused: bool, by: str, reason: str | None, event: Event) -> None:
     declarations().contract(dataset)
+    with engine(Role.WRITER).begin() as connection:
+        set_paused(connection, dataset, paused=paused, by=by, reason=reason)
+        record(connection, event, actor=by, details={"dataset": dataset, "reason": reason})
+
+
+def set_paused(connection: sa.Connection, dataset: str, *, paused: bool, by: str, reason: str | None) -> None:
+    """Note in the caller's transaction that the job may or may not start; the caller records why."""
     statement = sa.text(
         "INSERT INTO hub.job (dataset, paused, changed_by, reason) VALUES (:dataset, :paused, :by, :reason) "
         "ON CONFLICT (dataset) DO UPDATE SET paused = :paused, changed_by = :by, changed_at = now(), reason = :reason"
     )
-    with engine(Role.WRITER).begin() as connection:
-        connection.execute(statement, {"dataset": dataset, "paused": paused, "by": by, "reason": reason})
-        record(connection, event, actor=by, details={"dataset": dataset, "reason": reason})
+    connection.execute(statement, {"dataset": dataset, "paused": paused, "by": by, "reason": reason})

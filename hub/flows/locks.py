@@ -1,5 +1,6 @@
-"""One run of a job at a time, whoever started it: Airflow's own locks do not bind the command line."""
+"""One run of a job at a time, and no more readers of a source than it allows: Airflow's own locks do not bind the command line."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,32 @@ from hub.database.engine import engine
 from hub.database.roles import Role
 from hub.errors import Unavailable
 
+READER_WAIT_SECONDS = 60.0
+
+
+@contextmanager
+def reader_slot(source: str, readers: int, *, wait: float = READER_WAIT_SECONDS) -> Iterator[None]:
+    """Be one of the at most *readers* that read *source* at the same time, in whatever process; the slot ends with this one.
+
+    Waits for a slot, then raises :class:`Unavailable`.
+    """
+    with engine(Role.WRITER).connect() as connection:
+        deadline = time.monotonic() + wait
+        while not any(_taken(connection, f"source:{source}:{slot}") for slot in range(readers)):
+            if time.monotonic() >= deadline:
+                raise Unavailable(
+                    f"source {source} is being read already, and may be by {readers} at the same time",
+                    remedy="try again when the other job has ended; `readers` of the source says how many may read at once",
+                )
+            time.sleep(min(1.0, wait / 10))
+        yield
+
+
+def _taken(connection: sa.Connection, name: str) -> bool:
+    taken = connection.execute(sa.text("SELECT pg_try_advisory_lock(hashtextextended(:key, 0))"), {"key": name}).scalar_one()
+    connection.commit()
+    return bool(taken)
+
 
 @contextmanager
 def job_lock(dataset: str) -> Iterator[None]:
@@ -17,9 +44,6 @@ def job_lock(dataset: str) -> Iterator[None]:
     Raise :class:`Unavailable` at once if another process holds it.
     """
     with engine(Role.WRITER).connect() as connection:
-        key = {"key": f"job:{dataset}"}
-        taken = connection.execute(sa.text("SELECT pg_try_advisory_lock(hashtextextended(:key, 0))"), key).scalar_one()
-        connection.commit()
-        if not taken:
+        if not _taken(connection, f"job:{dataset}"):
             raise Unavailable(f"the job of {dataset} is running already", remedy="wait for it to end (`hub batch list`), then try again")
         yield

@@ -15,17 +15,16 @@ from connectors.protocol import Window
 from hub.database.engine import engine
 from hub.database.roles import Role
 from hub.errors import Rejected
-from hub.flows import batches, reconciliation
+from hub.flows import batches, checkpoints, holding, reconciliation
 from hub.flows.keys import keyring
+from hub.flows.readiness import require_ready
 from hub.flows.runs import Published, Run, staged_rows, throw_away
 from hub.flows.shares import protection_of, shares_of
 from hub.flows.staging import Names, drop, staged
+from hub.flows.suppression import erased_since
 from libraries import plan
 from libraries.publishing import Merged, merge
-from libraries.statements import scalar
 from libraries.versions import current_version, lock, record_version
-from libraries.views import quoted
-from masking.fingerprints import KeyChecksum
 from schemas.declarations import declarations
 
 Progress = Callable[[str, int], None]
@@ -38,7 +37,13 @@ def publish_staged(batch_id: int, started_by: str, *, release: bool) -> Publishe
     if batch.state == "published":
         return _published_before(batch)
     run = _resume(batch, started_by, release=release)
-    return _publish(run, batch) if run is not None else None
+    if run is None:
+        return None
+    try:
+        return _publish(run, batch)
+    except reconciliation.Disagreement as found:
+        holding.settle_disagreement(batch, found, started_by)
+        return None
 
 
 def _published_before(batch: batches.Batch) -> Published:
@@ -50,10 +55,7 @@ def _published_before(batch: batches.Batch) -> Published:
 def _resume(batch: batches.Batch, started_by: str, *, release: bool) -> Run | None:
     """Return the run that continues *batch*, or ``None`` if it must be read again."""
     if batch.state == "held" and not release:
-        reasons = "; ".join(str(reason) for reason in (batch.gate or {}).get("reasons", []))  # type: ignore[attr-defined]
-        raise Rejected(
-            f"batch {batch.id} of {batch.dataset} is held: {reasons}", remedy=f"`hub batch show {batch.id}`, then release or discard it"
-        )
+        raise holding.held(batch)
     if batch.state not in {"staged", "held"}:
         raise Rejected(f"batch {batch.id} of {batch.dataset} is {batch.state}, not staged", remedy="run the job again")
     declared = declarations()
@@ -71,6 +73,7 @@ def _resume(batch: batches.Batch, started_by: str, *, release: bool) -> Run | No
         started_by=started_by,
     )
     with engine(Role.WRITER).begin() as connection:
+        require_ready(connection)
         plan.require_applied(declared, connection, {share.layout.library for share in shares})
         intact = protection == batch.protection and _intact(connection, run, batch)
         if not intact:
@@ -79,42 +82,52 @@ def _resume(batch: batches.Batch, started_by: str, *, release: bool) -> Run | No
 
 
 def _intact(connection: sa.Connection, run: Run, batch: batches.Batch) -> bool:
-    """Whether staging still holds what was counted (a crash of the server empties unlogged tables)."""
+    """Whether staging still holds what was counted, and the libraries still hold what it was compared with.
+
+    A crash of the server empties unlogged tables; an act other than publishing may have changed the dataset's rows.
+    """
     present = sa.text("SELECT to_regclass(:name) IS NOT NULL")
-    if not connection.execute(present, {"name": f"staging.{Names(batch=batch.id).keys}"}).scalar_one():
+    if not connection.execute(present, {"name": f"staging.{Names(batch=batch.id).closing}"}).scalar_one():
         return False
-    rows = scalar(connection, f"SELECT count(*) FROM {quoted('staging', Names(batch=batch.id).keys)}")
-    expected = int(batch.counts["source_rows"]) - int(batch.counts["without_key"])  # type: ignore[call-overload]
-    return rows == expected and staged_rows(connection, run) == batch.counts["staged"]
+    return staged_rows(connection, run) == batch.counts["staged"] and not _changed_since(connection, batch)
 
 
-def _publish(run: Run, batch: batches.Batch) -> Published:
+def _changed_since(connection: sa.Connection, batch: batches.Batch) -> bool:
+    versions = cast("dict[str, int]", batch.counts["based_on"])
+    query = sa.text(
+        "SELECT EXISTS (SELECT FROM hub.library_version v LEFT JOIN hub.batch b ON b.id = v.batch WHERE v.library = :library "
+        "AND v.version > :version AND (v.cause NOT IN ('publish', 'authority') OR b.dataset = :dataset))"
+    )
+    given = ({"library": library, "version": version, "dataset": batch.dataset} for library, version in versions.items())
+    return any(connection.execute(query, one).scalar_one() for one in given)
+
+
+def _publish(run: Run, batch: batches.Batch) -> Published | None:
     began = time.perf_counter()
     names = Names(batch=run.batch)
     with engine(Role.WRITER).begin() as connection:
-        libraries = sorted({share.layout.library for share in run.shares})
-        for library in libraries:
+        for library in run.libraries:
             lock(connection, library)
-        waiting = {library: current_version(connection, library) + 1 for library in libraries}
-        reprotected = _is_reprotected(connection, run)
-        merged = {
-            share.path: merge(connection, one, waiting[share.layout.library])
-            for share, one in zip(run.shares, staged(names, run.shares, reprotected=reprotected), strict=True)
-        }
+        if erased_since(connection, batch.counts):
+            throw_away(connection, batch.id, batch.dataset, run.started_by, reason="somebody was erased since it was read; read again")
+            return None
+        waiting = {library: current_version(connection, library) + 1 for library in run.libraries}
+        unchanged = cast("dict[str, int]", batch.counts["unchanged"])
+        shares = staged(names, run.shares, reprotected=_is_reprotected(connection, run), unchanged=unchanged)
+        merged = {share.path: merge(connection, one, waiting[share.layout.library]) for share, one in zip(run.shares, shares, strict=True)}
         changed = sorted({path.split(".")[0] for path, result in merged.items() if result.anything})
         versions = {library: record_version(connection, library, run.batch) for library in changed}
-        target = reconciliation.shown(_reconcile(connection, run, batch, names))
-        reconciliation.close_quarantine(connection, run.contract.dataset, names, run.shares, full=batch.cursor_after is None)
-        _record_published(connection, run, batch, merged, versions, target, seconds=time.perf_counter() - began)
+        number = reconciliation.accountable_share(run)
+        path, one = run.shares[number].path, shares[number]
+        accepted = batch.state == "held" and holding.names_a_disagreement(batch)
+        target = reconciliation.reconcile(connection, run, batch, merged[path], one, waiting[one.layout.library], accepted=accepted)
+        reconciliation.close_quarantine(
+            connection, run.contract.dataset, names, full=batch.cursor_after is None and "replayed" not in batch.counts
+        )
+        _record_published(connection, run, batch, merged, versions, str(target), seconds=time.perf_counter() - began)
         drop(connection, run.batch)
+    checkpoints.note()
     return Published(batch=run.batch, versions=versions, merged=merged)
-
-
-def _reconcile(connection: sa.Connection, run: Run, batch: batches.Batch, names: Names) -> KeyChecksum:
-    key = run.shares[0].protection.checksum_key
-    repeated = bool(batch.counts["repeated_keys"])
-    source = batch.source_checksum or ""
-    return reconciliation.reconcile(connection, run.shares, run.contract, names, source=source, repeated=repeated, key=key)
 
 
 def _is_reprotected(connection: sa.Connection, run: Run) -> bool:

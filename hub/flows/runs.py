@@ -16,7 +16,7 @@ from libraries.statements import scalar
 from libraries.views import quoted
 from schemas.contract import Contract
 from schemas.declarations import Declarations
-from schemas.rules.checks import Check
+from schemas.rules.checks import Check, set_check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,11 @@ class Run:
     window: Window
     started_by: str
 
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """Names of the libraries it contributes to, sorted."""
+        return tuple(sorted({share.layout.library for share in self.shares}))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
@@ -40,6 +45,28 @@ class Published:
     batch: int
     versions: dict[str, int]
     merged: dict[str, Merged]
+
+
+def accountable(shares: tuple[Share, ...], contract: Contract) -> int | None:
+    """Return the number of a share to which every valid row of *contract* gives a row; ``None`` if there is none."""
+    return next((number for number, share in enumerate(shares) if share.given.pick is None and _always_speaks(share, contract)), None)
+
+
+def _always_speaks(share: Share, contract: Contract) -> bool:
+    fields = [contract.field(name) for name in share.given.subject]
+    return all((field.required or field.name in contract.key) and field.kind_by is None for field in fields)
+
+
+def single_shares(contract: Contract, shares: tuple[Share, ...]) -> dict[int, Check]:
+    """Return the checks of shares of which a second row for one subject is a mistake, by number of the share.
+
+    Where the row key is the subject itself, the check of the key says it all.
+    """
+    return {
+        number: set_check("duplicate_subject", share.given.subject, contract=contract)
+        for number, share in enumerate(shares)
+        if share.one_row_per_subject and contract.key != share.given.subject
+    }
 
 
 def throw_away(connection: sa.Connection, batch: int, dataset: str, actor: str, *, reason: str) -> None:
@@ -52,7 +79,6 @@ def throw_away(connection: sa.Connection, batch: int, dataset: str, actor: str, 
 
 
 def staged_rows(connection: sa.Connection, run: Run) -> dict[str, int]:
-    """Count the staged rows of each share, by ``library.entity``."""
-    names = Names(batch=run.batch)
-    tables = {share.path: quoted("staging", names.rows(number)) for number, share in enumerate(run.shares)}
-    return {path: scalar(connection, f"SELECT count(*) FROM {table}") for path, table in tables.items()}
+    """Count the rows of every staging table of the run's batch; a crash of the server empties the unlogged ones."""
+    tables = Names(batch=run.batch).all(len(run.shares))
+    return {table: scalar(connection, f"SELECT count(*) FROM {quoted('staging', table)}") for table in tables}

@@ -17,7 +17,9 @@ from hub.database import embedded
 from hub.errors import Mistake, Refused, Unavailable
 from hub.flows import airflow_client as api
 from hub.flows import airflow_environment, airflow_processes
+from hub.flows.batches import Batch, held_batch
 from hub.flows.jobs import listed
+from hub.flows.reasons import in_words, reasons_of
 from hub.settings import settings
 from schemas.manifest import jobs
 
@@ -87,10 +89,24 @@ def trigger(dataset: str) -> str:
 
 
 def wait(dataset: str, run_id: str, *, seconds: float = 3600) -> Ended:
-    """Return how run *run_id* of *dataset* ended; ``Unavailable`` if it has not within *seconds*."""
+    """Return how run *run_id* of *dataset* ended; ``Unavailable`` if it has not within *seconds*.
+
+    A run whose batch is held has not succeeded: it waits for an officer, which may take days.
+    """
     path = f"{_path(dataset)}/dagRuns/{quote(run_id, safe='')}"
-    _until(lambda: _patiently(lambda: api.get(path))["state"] in _ENDED, what=f"the run of {dataset} has not ended", seconds=seconds)
-    succeeded = _patiently(lambda: api.get(path))["state"] == "success"
+
+    def state() -> str:
+        return str(_patiently(lambda: api.get(path))["state"])
+
+    def held() -> Batch | None:
+        return held_batch(dataset, started_by=f"airflow:{run_id}")
+
+    _until(lambda: state() in _ENDED or held() is not None, what=f"the run of {dataset} has not ended", seconds=seconds)
+    waiting = held()
+    if waiting is not None:
+        reason = f"batch {waiting.id} is held: {in_words(reasons_of(waiting))}"
+        return Ended(dataset=dataset, run_id=run_id, succeeded=False, reason=reason)
+    succeeded = state() == "success"
     return Ended(dataset=dataset, run_id=run_id, succeeded=succeeded, reason=None if succeeded else _patiently(lambda: _reason(path)))
 
 

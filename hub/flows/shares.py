@@ -5,7 +5,7 @@ and the extra columns its rows need before they are protected.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ import shapely
 
 from libraries.layout import BOX, ContributionTable, EntityLayout, entity_layout, treatment
 from masking.keys import Key, Keyring
-from masking.protection import Column, KeyField, Protection, RowKey, Subject
+from masking.protection import Column, Identified, KeyField, Protection, RowKey, Subject
 from masking.tags import tags
 from schemas.contract import Contract, Contribution, Field
 from schemas.declarations import Declarations
@@ -37,9 +37,9 @@ class Share:
     protection: Protection
     tag_keys: dict[str, Key]
 
-    def protect(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def protect(self, batch: pa.RecordBatch, identified: Identified) -> pa.RecordBatch:
         """Return the protected rows of *batch* as they are staged, in order, in the types of the contribution table."""
-        made = self.protection.protect(batch)
+        made = self.protection.protect(batch, identified)
         for column in self.columns:
             if column.name in self.tag_keys:
                 compared = tags(batch.column(column.source), made.column("subject_key"), self.tag_keys[column.name])
@@ -73,7 +73,7 @@ def _share(declared: Declarations, contract: Contract, given: Contribution, keys
     columns = tuple(_columns(declared, contract, given, library, entity))
     spine = _spine_entity(library, entity)
     row_key = _row_key(declared, contract, library, entity)
-    subject = _subject(declared, contract.field(given.subject), library, spine)
+    subject = _subject(declared, [contract.field(name) for name in given.subject], library, spine)
     return Share(
         given=given,
         entity=entity,
@@ -129,16 +129,16 @@ def _key_field(declared: Declarations, field: Field) -> KeyField:
     )
 
 
-def _subject(declared: Declarations, field: Field, library: Library, spine: Entity) -> Subject:
-    kind = declared.kinds[spine.subject]
+def _subject(declared: Declarations, fields: Sequence[Field], library: Library, spine: Entity) -> Subject:
+    first, kind = fields[0], declared.kinds[spine.subject[0]]
     return Subject(
-        source=field.name,
+        sources=tuple(field.name for field in fields),
         library=library.library,
         entity=spine.entity,
         level=kind.level,
         document_type=kind.document_type,
         domain=kind.domain,
-        only_where=kind_column(field, kind.kind) if field.kind_by else None,
+        only_where=kind_column(first, kind.kind) if first.kind_by else None,
     )
 
 
@@ -163,7 +163,7 @@ def _column(declared: Declarations, source: Field, field: EntityField, library: 
         treatment=treat.treatment,
         library=library.library,
         entity=f"{entity.entity}__{dataset}",
-        field=field.name,
+        field=field.first_name,
         level=field.level,
         kind=field.kind,
         document_type=kind.document_type if kind else None,
@@ -206,8 +206,24 @@ def _with_box(batch: pa.RecordBatch, field: Field) -> pa.RecordBatch:
 
 
 def protection_of(shares: tuple[Share, ...], declared: Declarations, keys: Keyring) -> str:
-    """Return a fingerprint of everything that decides how rows are protected: equal means stored forms compare."""
-    versions = [f"{purpose}:{keys.active_version(purpose)}" for purpose in ("token", "seal", "row_hash")]
-    described = [repr((share.path, share.columns, share.row_key, share.subject)) for share in shares]
-    text = "\n".join([str(declared.policy.version), *versions, *described])
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    """Return a fingerprint of everything that decides what is staged: equal means that a staged batch still fits."""
+    described = [repr((share.path, share.columns, share.row_key, share.subject, share.table.stored)) for share in shares]
+    return _digest(_versions(declared, keys) + described)
+
+
+def context_of(share: Share, declared: Declarations, keys: Keyring) -> str:
+    """Return a fingerprint of what decides, besides a row itself, how it is protected: it goes into each row's fingerprint.
+
+    Renaming a field changes nothing in it, as it changes nothing in a row.
+    """
+    bound = {column.name.partition("__")[0]: column.field for column in share.columns}
+    stored = [repr((bound.get(one.field), one.name.partition("__")[2], one.sql_type)) for one in share.table.columns]
+    return _digest([*_versions(declared, keys), share.path, *share.protection.described, *sorted(stored)])
+
+
+def _versions(declared: Declarations, keys: Keyring) -> list[str]:
+    return [str(declared.policy.version), *(f"{purpose}:{keys.active_version(purpose)}" for purpose in ("token", "seal", "row_hash"))]
+
+
+def _digest(lines: list[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]

@@ -10,9 +10,11 @@ from connectors.protocol import Connector, Place
 from connectors.registry import open_connector
 from hub.database.place import socket_folder
 from hub.errors import Unavailable
+from hub.flows.locks import reader_slot
 from hub.settings import settings
 from schemas.contract import Contract
 from schemas.declarations import Declarations
+from schemas.opening import within
 from schemas.source import Source
 
 
@@ -30,7 +32,8 @@ def located(source: Source) -> Source:
         return text
 
     # In a URL a folder's blanks and letters beyond ASCII are escaped (RFC 3986, 2.1).
-    return source.model_copy(update={"url": replaced(source.url, quote), "path": replaced(source.path, str)})
+    replica = source.replica and source.replica.model_copy(update={"url": replaced(source.replica.url, quote)})
+    return source.model_copy(update={"url": replaced(source.url, quote), "path": replaced(source.path, str), "replica": replica})
 
 
 def password_of(source: Source) -> str | None:
@@ -41,19 +44,23 @@ def password_of(source: Source) -> str | None:
 
 def require_allowed_hour(source: Source, now: datetime) -> None:
     """Raise :class:`Unavailable` outside the hours at which the department lets its system be read."""
-    start, end = source.hours.split("-")
-    clock = now.astimezone(ZoneInfo(source.timezone)).strftime("%H:%M")
-    inside = start <= clock < end if start <= end else clock >= start or clock < end
-    if not inside:
+    if not within(source.hours, now.astimezone(ZoneInfo(source.timezone))):
+        start, end = source.hours.split("-")
         raise Unavailable(f"source {source.source} may be read between {start} and {end} only", remedy="run the job at an allowed hour")
 
 
 @contextmanager
 def open_source(declared: Declarations, contract: Contract, *, now: datetime) -> Iterator[Connector]:
-    """Open the place *contract* reads, read-only, in one snapshot where the source has one."""
+    """Open the place *contract* reads, read-only, in one snapshot where the source has one.
+
+    Raises :class:`Unavailable` outside the source's hours, or when as many read it as may.
+    """
     source = located(declared.sources[contract.source])
     require_allowed_hour(source, now)
     place = Place(table=contract.table, query=contract.query, file=contract.file, sheet=contract.sheet)
     order = tuple(contract.field(name).source_column for name in contract.key)
-    with open_connector(source, place, password=password_of(source), order_by=order) as connector:
+    with (
+        reader_slot(source.source, source.readers),
+        open_connector(source, place, password=password_of(source), order_by=order) as connector,
+    ):
         yield connector

@@ -1,11 +1,14 @@
-"""Where a batch lies between its source and its libraries: staging tables, filled by COPY in one transaction.
+"""Where a batch lies between its source and its libraries: staging tables, filled by COPY on two connections.
 
-Killed before the commit, nothing of the batch is left.
+Only rows that differ from what the library holds are staged. They count when the batch is recorded as staged, and not before:
+what a killed run left is dropped by the next.
 A first load is staged in durable tables, because they become the library's own; others are unlogged.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import adbc_driver_manager
@@ -13,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
 
-from hub.database.engine import adbc
+from hub.database.engine import adbc, engine
+from hub.database.failures import refused_by_adbc
 from hub.database.roles import Role
-from hub.errors import HubError, Unavailable
 from hub.flows.shares import Share
-from libraries.publishing import Staged
+from libraries.publishing import Staged, founding_indexes, index
 from libraries.statements import run_script
 from libraries.views import quoted
 
@@ -29,9 +32,14 @@ class Names:
     batch: int
 
     @property
-    def keys(self) -> str:
-        """Every row key of the source, with the columns that set-level rules need."""
-        return f"b{self.batch}_keys"
+    def closing(self) -> str:
+        """Row keys whose open quarantined rows of earlier batches close with this one."""
+        return f"b{self.batch}_closing"
+
+    @property
+    def doubtful(self) -> str:
+        """Row keys that were staged before it was known that they break a set-level rule."""
+        return f"b{self.batch}_doubtful"
 
     def rows(self, share: int) -> str:
         """Protected rows of one share."""
@@ -45,9 +53,18 @@ class Names:
         """Row keys of valid rows that say nothing of one share's entity."""
         return f"b{self.batch}_{share}_absent"
 
+    def gone(self, share: int) -> str:
+        """Fingerprints of the library's rows whose key the source no longer has."""
+        return f"b{self.batch}_{share}_gone"
 
-def staged(names: Names, shares: tuple[Share, ...], *, reprotected: bool) -> tuple[Staged, ...]:
-    """Return what merging needs to know of each share's staging tables."""
+    def all(self, shares: int) -> tuple[str, ...]:
+        """Return every table of a batch with so many shares that publishing needs."""
+        each = (self.rows, self.subjects, self.absent, self.gone)
+        return (self.closing, *(name(share) for share in range(shares) for name in each))
+
+
+def staged(names: Names, shares: tuple[Share, ...], *, reprotected: bool, unchanged: Mapping[str, int]) -> tuple[Staged, ...]:
+    """Return what merging needs to know of each share's staging tables; *unchanged* counts, by path, the rows not staged."""
     return tuple(
         Staged(
             layout=share.layout,
@@ -55,12 +72,32 @@ def staged(names: Names, shares: tuple[Share, ...], *, reprotected: bool) -> tup
             rows=names.rows(number),
             keys=names.subjects(number),
             absent=names.absent(number),
-            all_keys=names.keys,
+            gone=names.gone(number),
+            unchanged=unchanged.get(share.path, 0),
             pick=share.pick,
             reprotected=reprotected,
         )
         for number, share in enumerate(shares)
     )
+
+
+@contextmanager
+def indexing(stagings: Iterable[Staged]) -> Iterator[None]:
+    """Index first loads where they lie, two indexes at a time on connections of their own, while the caller does other work.
+
+    Publishing makes what is missing: this only shortens it, and the time that it keeps others waiting.
+    """
+
+    def make(table: str, definitions: tuple[str, ...]) -> None:
+        with engine(Role.WRITER).begin() as connection:
+            connection.execute(sa.text("SET LOCAL max_parallel_maintenance_workers = 0"))  # two at a time are two cores' work
+            index(connection, table, definitions)
+
+    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="index") as threads:
+        begun = [threads.submit(make, *wanted) for one in stagings for wanted in founding_indexes(one)]
+        yield
+        for each in begun:
+            each.result()
 
 
 def drop(connection: sa.Connection, batch: int) -> None:
@@ -79,56 +116,97 @@ def make_durable(connection: sa.Connection, batch: int) -> None:
         run_script(connection, f"ALTER TABLE {quoted('staging', name)} SET LOGGED")
 
 
-class Stage:
-    """The open staging area of one batch; everything in it commits or vanishes together."""
+_SUBJECTS = "subject bigint, key bytea, sealed bytea, current boolean DEFAULT true"
 
-    def __init__(self, names: Names, shares: tuple[Share, ...], *, first: tuple[bool, ...], key_columns: tuple[str, ...]) -> None:
+
+class _Lane:
+    """One connection that writes in the background, one stretch of rows at a time."""
+
+    def __init__(self) -> None:
+        self.connection = adbc(Role.WRITER)
+        self.cursor = self.connection.cursor()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="copy")
+        self._pending: Future[None] | None = None
+
+    def start(self, work: Callable[[], None]) -> None:
+        """Begin *work* when what was begun before is done; its error is raised at the next call."""
+        self.wait()
+        self._pending = self._thread.submit(work)
+
+    def wait(self) -> None:
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def commit(self) -> None:
+        self.wait()
+        with _in_our_words():
+            self.connection.commit()
+
+    def close(self) -> None:
+        self._thread.shutdown()
+        self.cursor.close()
+        self.connection.close()
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    try:
+        yield
+    except adbc_driver_manager.Error as error:
+        raise refused_by_adbc(error) from None
+
+
+class Stage:
+    """The open staging area of one batch."""
+
+    def __init__(self, names: Names, shares: tuple[Share, ...], *, first: tuple[bool, ...]) -> None:
         """Create the tables of *shares*; *first* says which of them are first loads."""
         self.names = names
         self._shares = shares
-        self._connection = adbc(Role.WRITER)
-        self._cursor = self._connection.cursor()
-        self._create_keys(key_columns)
+        self._lanes = (_Lane(), _Lane())
+        self._turn = 0
+        for name in (names.closing, names.doubtful):
+            self.run(f"CREATE UNLOGGED TABLE {quoted('staging', name)} (row_key bytea)")
         for number, share in enumerate(shares):
             self._create_share(number, share, durable=first[number])
-
-    def _create_keys(self, columns: tuple[str, ...]) -> None:
-        body = ", ".join(f"{quoted(name)} bytea" for name in ("row_key", *columns))
-        self.run(f"CREATE UNLOGGED TABLE {quoted('staging', self.names.keys)} ({body})")
+        self._settle()
 
     def _create_share(self, number: int, share: Share, *, durable: bool) -> None:
         kind = "TABLE" if durable else "UNLOGGED TABLE"
         body = ", ".join(f"{quoted(name)} {sql_type}" for name, sql_type in share.table.stored if name != "since")
         self.run(f"CREATE {kind} {quoted('staging', self.names.rows(number))} ({body})")
-        self.run(f"CREATE {kind} {quoted('staging', self.names.subjects(number))} (subject bigint, key bytea, sealed bytea)")
+        self.run(f"CREATE {kind} {quoted('staging', self.names.subjects(number))} ({_SUBJECTS})")
         self.run(f"CREATE UNLOGGED TABLE {quoted('staging', self.names.absent(number))} (row_key bytea)")
+        self.run(f"CREATE UNLOGGED TABLE {quoted('staging', self.names.gone(number))} (row_hash bytea)")
+
+    def _settle(self) -> None:
+        """Let each connection see what the other has written."""
+        for lane in self._lanes:
+            lane.commit()
 
     def run(self, sql: str) -> None:
-        """Run one statement in the batch's transaction."""
-        try:
-            self._cursor.execute(sql)
-        except adbc_driver_manager.Error as error:
-            raise _in_our_words(error) from None
-
-    def query(self, sql: str) -> pa.Table:
-        """Return the answer to one query in the batch's transaction."""
-        try:
-            self._cursor.execute(sql)
-            return self._cursor.fetch_arrow_table()
-        except adbc_driver_manager.Error as error:
-            raise _in_our_words(error) from None
+        """Run one statement; whoever reads what was written calls it after :meth:`commit`."""
+        with _in_our_words():
+            self._lanes[0].cursor.execute(sql)
 
     def write(self, table: str, rows: pa.RecordBatch, *, schema: str = "staging") -> None:
         """Append *rows* to one table by COPY; columns are matched by name."""
-        if not rows.num_rows:
-            return
-        try:
-            self._cursor.adbc_ingest(table, rows, mode="append", db_schema_name=schema)
-        except adbc_driver_manager.Error as error:
-            raise _in_our_words(error) from None
+        if rows.num_rows:
+            lane = self._lanes[0]
+            lane.wait()
+            self._copy(lane, table, rows, schema)
+
+    def _copy(self, lane: _Lane, table: str, rows: pa.RecordBatch, schema: str = "staging") -> None:
+        if rows.num_rows:
+            with _in_our_words():
+                lane.cursor.adbc_ingest(table, rows, mode="append", db_schema_name=schema)
 
     def write_share(self, number: int, protected: pa.RecordBatch) -> None:
-        """Append protected rows: a provisional random subject links each row to its natural key."""
+        """Begin to append protected rows: a provisional random subject links each row to its natural key.
+
+        Stretches of rows take turns on the two connections; an error is raised by a later call, at the latest by :meth:`commit`.
+        """
         speaking = protected.filter(protected.column("subject_key").is_valid())
         silent = protected.filter(protected.column("subject_key").is_null())
         subjects = _provisional(speaking.num_rows)
@@ -138,43 +216,57 @@ class Stage:
         keys = {"subject": subjects, "key": speaking.column("subject_key"), "sealed": sealed}
         kept = [name for name in speaking.schema.names if name not in {"subject_key", "subject_sealed"}]
         rows = {name: speaking.column(name) for name in kept} | {"subject": subjects}
-        self.write(self.names.rows(number), pa.RecordBatch.from_pydict(rows))
-        self.write(self.names.subjects(number), pa.RecordBatch.from_pydict(keys))
-        self.write(self.names.absent(number), silent.select(["row_key"]))
+        parts = {
+            self.names.rows(number): pa.RecordBatch.from_pydict(rows),
+            self.names.subjects(number): pa.RecordBatch.from_pydict(keys),
+            self.names.absent(number): silent.select(["row_key"]),
+        }
+        self._turn = (self._turn + 1) % len(self._lanes)
+        lane = self._lanes[self._turn]
+
+        def copy() -> None:
+            for table, part in parts.items():
+                self._copy(lane, table, part)
+
+        if any(part.num_rows for part in parts.values()):
+            lane.start(copy)
+
+    def take_back(self) -> None:
+        """Take back the staged rows, and the quarantined ones, whose keys are in the table of doubtful keys."""
+        self._settle()
+        doubtful = quoted("staging", self.names.doubtful)
+        self.run(f"ANALYZE {doubtful}")
+        for number in range(len(self._shares)):
+            rows, subjects = quoted("staging", self.names.rows(number)), quoted("staging", self.names.subjects(number))
+            taken = f"SELECT s.subject FROM {rows} s JOIN {doubtful} USING (row_key)"
+            self.run(f"DELETE FROM {subjects} p USING ({taken}) t WHERE p.subject = t.subject")
+            for table in (rows, quoted("staging", self.names.absent(number))):
+                self.run(f"DELETE FROM {table} s USING {doubtful} d WHERE s.row_key = d.row_key")
+        self.run(f"DELETE FROM hub.quarantine q USING {doubtful} d WHERE q.batch = {self.names.batch:d} AND q.row_key = d.row_key")
+        self._settle()
 
     def empty(self) -> None:
-        """Forget what was staged of the shares and quarantined, to read them again; the keys stay."""
-        for number in range(len(self._shares)):
-            for name in (self.names.rows(number), self.names.subjects(number), self.names.absent(number)):
-                self.run(f"TRUNCATE {quoted('staging', name)}")
+        """Forget what was staged and quarantined, to read it again."""
+        self._settle()
+        for name in (*self.names.all(len(self._shares)), self.names.doubtful):
+            self.run(f"TRUNCATE {quoted('staging', name)}")
         self.run(f"DELETE FROM hub.quarantine WHERE batch = {self.names.batch:d}")
-
-    def analyze(self, tables: Iterable[str]) -> None:
-        """Let the planner know what was written."""
-        for table in tables:
-            self.run(f"ANALYZE {quoted('staging', table)}")
+        self._settle()
 
     def commit(self) -> None:
-        """Make the batch's staging visible to publishing."""
-        try:
-            self._connection.commit()
-        except adbc_driver_manager.Error as error:
-            raise _in_our_words(error) from None
+        """Make all that was written visible to publishing, and let the planner know how much there is of what is not a first load."""
+        self._settle()
+        for name in self.names.all(len(self._shares)):
+            self.run(f"ANALYZE {quoted('staging', name)}")
+        self._settle()
 
     def close(self) -> None:
-        """Close the connection; what was not committed is gone."""
-        self._cursor.close()
-        self._connection.close()
+        """Close the connections; what was not committed is gone."""
+        for lane in self._lanes:
+            lane.close()
 
 
 def _provisional(count: int) -> pa.Array:
     """Return random 63-bit subject ids: no order of rows or people can be read from them."""
     drawn = np.frombuffer(os.urandom(8 * count), np.int64) & np.int64(0x7FFF_FFFF_FFFF_FFFF)
     return pa.array(drawn)
-
-
-def _in_our_words(error: adbc_driver_manager.Error) -> HubError:
-    code = error.sqlstate or "none"
-    return Unavailable(
-        f"the hub database refused to stage rows (SQLSTATE {code})", remedy="see the server's log for that code, then run the job again"
-    )

@@ -6,10 +6,9 @@ the result is as if nothing had happened: staging commits at its end, publishing
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -19,26 +18,28 @@ from connectors.protocol import Connector, Window
 from hub.database.engine import engine
 from hub.database.roles import Role
 from hub.errors import HubError, Refused
-from hub.flows import batches, gates, reconciliation
-from hub.flows.ahead import ahead
+from hub.flows import batches, drift, gates
+from hub.flows.clock import require_clock
 from hub.flows.code import code_version
-from hub.flows.keypass import KeyColumns, KeyPass, Reference, key_pass
+from hub.flows.freshness import newest_of
+from hub.flows.holding import hold
 from hub.flows.keys import keyring
 from hub.flows.locks import job_lock
 from hub.flows.publication import publish_staged
-from hub.flows.runs import Published, Run, staged_rows, throw_away
-from hub.flows.shares import Share, protection_of, shares_of
+from hub.flows.readiness import require_ready
+from hub.flows.reasons import as_gate
+from hub.flows.runs import Published, Run, single_shares, staged_rows, throw_away
+from hub.flows.shares import protection_of, shares_of
 from hub.flows.sources import open_source
-from hub.flows.staging import Names, Stage, make_durable, staged
-from hub.flows.stream import Seconds, Stream
-from hub.settings import settings
+from hub.flows.staging import Names, indexing, staged
+from hub.flows.stream import Seconds
+from hub.flows.suppression import WithoutErased
+from hub.flows.taking import Account, Taking, empty_tables, staging
 from libraries import plan
-from libraries.layout import layout_of
-from libraries.statements import scalar
-from libraries.views import quoted
+from libraries.versions import current_version
 from schemas.contract import Contract, Mode
 from schemas.declarations import Declarations, declarations
-from schemas.rules.checks import Check, checks_of, set_check
+from schemas.rules.checks import checks_of, set_check
 
 Progress = Callable[[str, int], None]
 
@@ -60,8 +61,8 @@ def stage(dataset: str, *, started_by: str, progress: Progress = quiet) -> int:
     declared = declarations()
     contract = declared.contract(dataset)
     with job_lock(dataset):
-        _require_not_paused(dataset)
-        run = _plan(declared, contract, started_by)
+        require_not_paused(dataset)
+        run = plan_run(declared, contract, started_by)
         try:
             _stage(run, progress)
         except HubError as error:
@@ -70,7 +71,8 @@ def stage(dataset: str, *, started_by: str, progress: Progress = quiet) -> int:
     return run.batch
 
 
-def _require_not_paused(dataset: str) -> None:
+def require_not_paused(dataset: str) -> None:
+    """Raise :class:`Refused` if the job of *dataset* is paused, or a batch of it is held."""
     with engine(Role.READER).connect() as connection:
         held = sa.text("SELECT id FROM hub.batch WHERE dataset = :dataset AND state = 'held' ORDER BY id DESC LIMIT 1")
         batch = connection.execute(held, {"dataset": dataset}).scalar_one_or_none()
@@ -87,10 +89,13 @@ def _require_not_paused(dataset: str) -> None:
         )
 
 
-def _plan(declared: Declarations, contract: Contract, started_by: str) -> Run:
+def plan_run(declared: Declarations, contract: Contract, started_by: str) -> Run:
+    """Record a planned batch of *contract* and return its run; what an earlier run left unfinished is discarded."""
     shares = shares_of(declared, contract, keyring())
     protection = protection_of(shares, declared, keyring())
     with engine(Role.WRITER).begin() as connection:
+        require_ready(connection)
+        require_clock(connection)
         plan.require_applied(declared, connection, {share.layout.library for share in shares})
         _discard_unfinished(connection, contract.dataset, started_by)
         window = _window_start(connection, contract, protection)
@@ -103,9 +108,10 @@ def _plan(declared: Declarations, contract: Contract, started_by: str) -> Run:
             },
         )  # fmt: skip
     checks = checks_of(contract, declared.kinds, declared.codes)
-    single = _single(contract, shares).values()
-    checks += tuple(set_check("duplicate_subject", (share.given.subject,), contract=contract) for share in single)
-    checks += tuple(set_check("owner", (_owner_field(share),), contract=contract) for share in shares if share.entity.owner)
+    checks += tuple(single_shares(contract, shares).values())
+    checks += tuple(
+        set_check("owner", (share.given.fields[share.entity.owner.field],), contract=contract) for share in shares if share.entity.owner
+    )
     return Run(
         declared=declared,
         contract=contract,
@@ -116,16 +122,6 @@ def _plan(declared: Declarations, contract: Contract, started_by: str) -> Run:
         window=window,
         started_by=started_by,
     )
-
-
-def _single(contract: Contract, shares: tuple[Share, ...]) -> dict[int, Share]:
-    """Return the shares of which a second row for one subject is a mistake, unless the row key is the subject itself."""
-    return {number: share for number, share in enumerate(shares) if share.one_row_per_subject and contract.key != (share.given.subject,)}
-
-
-def _owner_field(share: Share) -> str:
-    assert share.entity.owner is not None  # noqa: S101 (the caller asked)
-    return share.given.fields[share.entity.owner.field]
 
 
 def _window_start(connection: sa.Connection, contract: Contract, protection: str) -> Window:
@@ -155,65 +151,46 @@ def _discard(batch: int, actor: str, *, reason: str) -> None:
 
 
 def _stage(run: Run, progress: Progress) -> None:
-    seconds = Seconds()
+    seconds, names = Seconds(), Names(batch=run.batch)
+    state, first = based_on(run), empty_tables(run)
+    zone = run.declared.sources[run.contract.source].timezone
     began = time.perf_counter()
-    with open_source(run.declared, run.contract, now=datetime.now(UTC)) as source, _staging(run) as stage:
+    with open_source(run.declared, run.contract, now=datetime.now(UTC)) as opened, staging(run) as stage:
+        erased = WithoutErased(drift.watched(run, opened), run.contract, run.shares, timezone=zone)
+        source = erased.session
         window, until = _window(run, source)
-        began = seconds.of("open", began)
-        columns = _key_columns(run)
-        keys = key_pass(
-            source, run.contract, run.shares, stage, columns,
-            key=run.shares[0].protection.checksum_key, timezone=_timezone(run), progress=progress,
-        )  # fmt: skip
-        began = seconds.of("key_pass", began)
+        seconds.of("open", began)
         earlier = Counter(source.oddities)
-        outcome = _take(run, source, window, stage, keys, seconds=seconds, progress=progress)
-        if window.bounded and reconciliation.unseen(stage, run.shares, run.contract):
-            window = Window()
-            stage.empty()
-            earlier = Counter(source.oddities)
-            outcome = _take(run, source, window, stage, keys, seconds=seconds, progress=progress)
-        outcome.oddities = source.oddities - earlier
+        account, window = Taking(run, stage, seconds, progress).take(source, window)
+        account.outcome.oddities = source.oddities - earlier
+        account.outcome.suppression = erased.counts()
+        account.outcome.newest = newest_of(run.contract, source, timezone=zone)
         snapshot = source.snapshot
-        stage.analyze([stage.names.rows(number) for number in range(len(run.shares))])
         stage.commit()
-    seconds.of("stream", began)
+    tables = staged(names, run.shares, reprotected=False, unchanged=account.unchanged)
     began = time.perf_counter()
-    verdict = gates.judge_batch(run.contract, run.checks, outcome, run.batch)
-    seconds.of("gate", began)
-    _record_staged(run, window, until, keys=keys, outcome=outcome, verdict=verdict, seconds=seconds, snapshot=snapshot)
+    with indexing(table for table, empty in zip(tables, first, strict=True) if empty):
+        verdict = gates.judge_batch(run.contract, run.checks, account.outcome, run.batch)
+        began = seconds.of("gate", began)
+    seconds.of("index", began)
+    read = Read(window=window, until=until, snapshot=snapshot, based_on=state)
+    _record_staged(run, read, account, verdict, seconds)
 
 
-@contextmanager
-def _staging(run: Run) -> Iterator[Stage]:
-    with engine(Role.WRITER).connect() as connection:
-        empty = tuple(
-            not scalar(connection, f"SELECT count(*) FROM (SELECT FROM {quoted(share.table.library, share.table.name)} LIMIT 1) one")
-            for share in run.shares
-        )
-    stage = Stage(Names(batch=run.batch), run.shares, first=empty, key_columns=_key_columns(run).names)
-    try:
-        yield stage
-    finally:
-        stage.close()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """What was read, and the state of the libraries it was compared with."""
+
+    window: Window
+    until: str | None
+    snapshot: str | None
+    based_on: dict[str, int]
 
 
-def _key_columns(run: Run) -> KeyColumns:
-    single = _single(run.contract, run.shares)
-    checks = [check for check in run.checks if check.rule == "duplicate_subject"]
-    references = tuple(_reference(run.declared, check) for check in run.checks if check.rule == "reference")
-    return KeyColumns(single=dict(zip(single, checks, strict=True)), references=references)
-
-
-def _reference(declared: Declarations, check: Check) -> Reference:
-    path = str(check.parameters["entity"])
-    layout, entity = layout_of(declared, path), declared.entity(path)[1]
-    existing = f"SELECT k.key FROM {layout.spine} k JOIN {quoted(layout.library, layout.entity)} v ON v.subject = k.subject"
-    return Reference(check=check, kind=declared.kinds[entity.subject], existing=existing)
-
-
-def _timezone(run: Run) -> str:
-    return run.declared.sources[run.contract.source].timezone
+def based_on(run: Run) -> dict[str, int]:
+    """Return the versions of the run's libraries now: what is staged from here on is compared with them."""
+    with engine(Role.READER).connect() as connection:
+        return {library: current_version(connection, library) for library in run.libraries}
 
 
 def _window(run: Run, source: Connector) -> tuple[Window, str | None]:
@@ -231,73 +208,33 @@ def _window(run: Run, source: Connector) -> tuple[Window, str | None]:
     return Window(cursor=cursor, after=source.earlier(after, late) if late else after, until=until), until
 
 
-def _take(
-    run: Run, source: Connector, window: Window, stage: Stage, keys: KeyPass, *, seconds: Seconds, progress: Progress
-) -> gates.Outcome:
-    stream = Stream(
-        contract=run.contract,
-        shares=run.shares,
-        checks=run.checks,
-        failing_keys={name: values for name, values in keys.failing.items() if name in {check.id for check in run.checks}},
-        owners=dict(_owners(run)),
-        quarantine_key=keyring().key("quarantine"),
-        batch=run.batch,
-        today=datetime.now(ZoneInfo(settings().timezone)).date(),
-        timezone=_timezone(run),
-        seconds=seconds,
-    )
-    outcome = gates.Outcome()
-    for taken in ahead(stream.take(source, window)):
-        began = time.perf_counter()
-        for number, rows in enumerate(taken.shares):
-            stage.write_share(number, rows)
-        stage.write("quarantine", taken.quarantined, schema="hub")
-        seconds.of("write", began)
-        outcome.add(taken)
-        progress("rows", outcome.read)
-    return outcome
+def counts_of(read: Read, account: Account) -> dict[str, object]:
+    """Return what a batch's record counts, in rows; checksums and versions are what publishing holds the library against."""
+    counts = account.outcome.counts()
+    counts |= {"source_rows": account.rows, "without_key": account.without_key, "repeated_keys": account.repeated}
+    counts |= {"unchanged": account.unchanged, "based_on": read.based_on}
+    return counts | {"held_before": str(account.before), "expected": str(account.expected)}
 
 
-def _owners(run: Run) -> Iterator[tuple[str, tuple[str, object, int | None]]]:
-    import pyarrow as pa  # noqa: PLC0415 (only here)
-
-    checks = {check.fields[0]: check.id for check in run.checks if check.rule == "owner"}
-    for share in run.shares:
-        owner = share.entity.owner
-        if owner is not None:
-            field = _owner_field(share)
-            allowed = [value for value, dataset in owner.datasets.items() if dataset == run.contract.dataset]
-            yield checks[field], (field, pa.array(allowed, pa.string()), owner.first)
-
-
-def _record_staged(
-    run: Run,
-    window: Window,
-    until: str | None,
-    *,
-    keys: KeyPass,
-    outcome: gates.Outcome,
-    verdict: gates.Gate,
-    seconds: Seconds,
-    snapshot: str | None,
-) -> None:
-    counts = outcome.counts() | {"source_rows": keys.rows, "without_key": keys.without_key, "repeated_keys": keys.repeated}
+def _record_staged(run: Run, read: Read, account: Account, verdict: gates.Gate, seconds: Seconds) -> None:
+    counts = counts_of(read, account)
     with engine(Role.WRITER).begin() as connection:
-        tables = staged(Names(batch=run.batch), run.shares, reprotected=False)
-        reasons = [*verdict.reasons, *gates.deletes(connection, run.contract, tables)]
+        tables = staged(Names(batch=run.batch), run.shares, reprotected=False, unchanged=account.unchanged)
+        whole = read.window.after is None
+        reasons = verdict.reasons + gates.reasons_to_hold(connection, run.contract, run.batch, account.outcome, whole=whole, shares=tables)
+        reasons += drift.reasons(connection, run.batch)
         counts |= {"staged": staged_rows(connection, run)}
         batches.record_checks(connection, run.batch, verdict.results)
         batches.update(
-            connection, run.batch, state="held" if reasons else "staged", snapshot=snapshot, cursor_after=window.after, cursor_until=until,
+            connection, run.batch, state="staged", snapshot=read.snapshot, cursor_after=read.window.after, cursor_until=read.until,
             counts=counts, seconds={step: round(spent, 3) for step, spent in seconds.spent.items()},
-            source_checksum=reconciliation.shown(keys.checksum), gate={"passed": not reasons, "reasons": reasons}, docs=verdict.docs,
+            source_checksum=str(account.source), gate=as_gate(reasons), docs=verdict.docs,
         )  # fmt: skip
-        facts = {"batch": run.batch, "dataset": run.contract.dataset}
         if reasons:
-            make_durable(connection, run.batch)
-            record(connection, Event.BATCH_HELD, actor=run.started_by, details=facts | {"reasons": reasons})
+            hold(connection, run.batch, run.contract.dataset, reasons, run.started_by)
         else:
             numbers = {name: counts[name] for name in ("read", "valid", "quarantined")}
+            facts = {"batch": run.batch, "dataset": run.contract.dataset}
             record(connection, Event.BATCH_STAGED, actor=run.started_by, details=facts | numbers)
 
 

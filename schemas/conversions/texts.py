@@ -27,6 +27,7 @@ IDENTIFIERS = frozenset({
     "household_no", "bank_card", "mobile", "landline", "phone", "public_phone", "vehicle_plate",
     "credit_code", "organisation_code", "business_registration_number", "license_identifier",
     "license_type_code", "division_code", "hukou_division_code", "postal_code",
+    "period", "indicator_code", "power_code", "service_item_code", "service_implementation_code",
 })  # fmt: skip
 
 NAMES = frozenset({"person_name", "public_person_name"})

@@ -1,6 +1,6 @@
 """The rules: each a function from whole columns to a verdict column. Importing this package registers them all."""
 
-from schemas.rules import citizen, geometries, organisations, places, relations, sets, shapes, values
+from schemas.rules import citizen, geometries, organisations, periods, places, relations, sets, shapes, values
 from schemas.rules.checks import Check, Verdicts, checks_of, judge, set_check
 from schemas.rules.registry import RULES, Rule
 from schemas.rules.uses import mistakes_of
@@ -16,6 +16,7 @@ __all__ = [
     "judge",
     "mistakes_of",
     "organisations",
+    "periods",
     "places",
     "relations",
     "set_check",

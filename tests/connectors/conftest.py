@@ -1,10 +1,13 @@
 """Real sources for the connectors: two database servers, and files."""
 
+import json
 import os
 import sqlite3
+import threading
 import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import psycopg
 import pymysql
@@ -165,3 +168,86 @@ def sqlite(tmp_path):
         return tmp_path / name
 
     return made
+
+
+class Api:
+    """A department's HTTP API on loopback. ``answer`` decides: it gets path, parameters and headers and gives status, headers, body."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, dict[str, str], dict[str, str]]] = []
+        self.open = 0
+        self.answer = lambda path, parameters, headers: (404, {}, b"")
+        api = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle(self):
+                api.open += 1
+                try:
+                    super().handle()
+                finally:
+                    api.open -= 1
+
+            def reply(self):
+                parts = urlsplit(self.path)
+                parameters, headers = dict(parse_qsl(parts.query)), {name.lower(): value for name, value in self.headers.items()}
+                api.asked.append((self.command, parts.path, parameters, headers))
+                status, more, body = api.answer(parts.path, parameters, headers)
+                body = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
+                self.send_response(status)
+                for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **more}.items():
+                    if value is not None:
+                        self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+                if more.get("Content-Length", str(len(body))) != str(len(body)):
+                    self.close_connection = True
+
+            do_GET = do_POST = do_PUT = do_DELETE = reply  # noqa: N815
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
+        self.thread.start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/open/v1"
+
+    def pages(self, rows, **more):
+        """Answer with *rows* by page number, ``size`` at a time."""
+
+        def answer(_, parameters, __):
+            page, size = int(parameters.get("page", 1)), int(parameters.get("size", 500))
+            return 200, {}, {"data": {"rows": rows[(page - 1) * size : page * size]}, **more}
+
+        self.answer = answer
+
+    def source(self, api=None, **declared) -> Source:
+        api = {
+            "rows": "data.rows",
+            "requests_per_second": 1000,
+            "pages": {"style": "number", "parameter": "page", "size_parameter": "size"},
+            **(api or {}),
+        }
+        return a_source("http", url=self.url, api=api, **declared)
+
+    def held(self) -> int:
+        """How many connections are open; one that was closed a moment ago is given time to be noticed."""
+        for _ in range(100):
+            if self.open == 0:
+                return 0
+            threading.Event().wait(0.01)
+        return self.open
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+@pytest.fixture
+def api():
+    made = Api()
+    yield made
+    made.close()

@@ -37,6 +37,60 @@ def growth(source, place, password="", rows=ROWS):
 NOTE = "x" * 700
 
 
+def is_the_same_at_five_times(make, rows, spare=40):
+    """Hold the growth at five times the rows to that at once, and *spare* MiB of the allocator's slack."""
+    once, five = make(rows), make(5 * rows)
+    assert five < GROWTH_MIB
+    assert five - once < spare
+
+
+@pytest.mark.parametrize("kind", ["parquet", "parquet-folder"])
+def test_parquet_streams_one_row_group_of_any_size(tmp_path, source, kind):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def make(rows):
+        for part in range(3 if "folder" in kind else 1):
+            folder = tmp_path / str(rows)
+            folder.mkdir(exist_ok=True)
+            numbers = range(rows // (3 if "folder" in kind else 1))
+            table = pa.table({"id": numbers, "name": [f"name{n}" for n in numbers], "note": [f"{n}{NOTE}" for n in numbers]})
+            pq.write_table(table, folder / f"{part}.parquet", row_group_size=len(numbers), use_dictionary=False, compression="none")
+        place = {"file": str(rows)} if "folder" in kind else {"file": f"{rows}/0.parquet"}
+        return growth(source("parquet", path=str(tmp_path)), place, rows=rows)
+
+    is_the_same_at_five_times(make, 30_000)
+
+
+@pytest.mark.parametrize("database", ["postgres", pytest.param("mysql", marks=pytest.mark.services)])
+def test_sqlalchemy_streams(request, database):
+    department = request.getfixturevalue({"postgres": "postgres", "mysql": "mariadb"}[database])
+    driver = {"postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}[database]
+
+    def make(rows):
+        numbers = f"generate_series(1, {rows}) AS n (i)" if database == "postgres" else f"(SELECT seq AS i FROM seq_1_to_{rows}) AS n"
+        department.run(f"CREATE TABLE people_{rows} (id int, name text, note text)")
+        department.run(f"INSERT INTO people_{rows} SELECT i, concat('name', i), concat('{NOTE}', i) FROM {numbers}")
+        source = department.source()
+        url = f"{driver}://{source.url.partition('://')[2]}"
+        declared = source.model_copy(update={"connector": "sqlalchemy", "url": url})
+        return growth(declared, {"table": f"people_{rows}"}, department.password, rows=rows)
+
+    is_the_same_at_five_times(make, 20_000)
+
+
+def test_an_api_is_held_page_by_page(api):
+    def make(rows):
+        def answer(_, parameters, __):
+            start = (int(parameters["page"]) - 1) * 2000
+            return 200, {}, {"data": {"rows": [{"id": n, "name": f"name{n}", "note": NOTE} for n in range(start, min(start + 2000, rows))]}}
+
+        api.answer = answer
+        return growth(api.source(), {"table": "people"}, rows=rows)
+
+    is_the_same_at_five_times(make, 10_000)
+
+
 def test_postgres_streams(postgres):
     postgres.run(f"CREATE TABLE people AS SELECT n AS id, 'name' || n AS name, '{NOTE}' || n AS note FROM generate_series(1, {ROWS}) AS n")
     assert growth(postgres.source(), {"table": "people"}, postgres.password) < GROWTH_MIB

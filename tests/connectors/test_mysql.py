@@ -91,3 +91,10 @@ def test_a_query_that_cannot_be_read_is_a_mistake(mariadb, query):
 def test_a_statement_over_its_time_is_ended_and_may_be_tried_again(mariadb):
     with pytest.raises(Unavailable):
         read(mariadb, Place(query="SELECT sleep(3) AS slept"), statement_timeout_seconds=1)
+
+
+def test_text_columns_tell_their_declared_length(mariadb):
+    mariadb.run("CREATE TABLE declared (name varchar(20) CHARACTER SET utf8mb4, code char(6) CHARACTER SET latin1, n int) ENGINE InnoDB")
+    with opened(mariadb, Place(table="declared")) as session:
+        columns = session.columns()
+    assert [(field.metadata or {}).get(b"declared") for field in columns] == [b"varchar(20)", b"varchar(6)", None]

@@ -17,9 +17,9 @@ def read(department, place, columns=None, **declared):
         return session.columns(), rows, session.oddities
 
 
-def the_error(kind, department, place, **declared):
+def the_error(kind, department, place, columns=None, **declared):
     with pytest.raises(kind) as caught:
-        read(department, place, **declared)
+        read(department, place, columns, **declared)
     return caught.value
 
 
@@ -69,6 +69,7 @@ def test_columns_that_may_not_be_read_are_left_out(postgres):
     )
     schema, rows, _ = read(postgres, Place(table="part"))
     assert (schema.names, rows) == (["id"], [])
+    assert "may not read the column 'secret'" in the_error(Mistake, postgres, Place(table="part"), columns=["id", "secret"]).problem
 
 
 def test_a_table_without_permission_is_a_mistake_that_says_what_to_grant(postgres):
@@ -136,3 +137,16 @@ def test_an_error_in_the_data_is_told_without_the_data(postgres):
 def test_a_url_with_a_password_is_refused_without_quoting_it(postgres):
     error = the_error(Mistake, postgres, Place(table="t"), url="postgresql://reader:hunter2@127.0.0.1/x")
     assert "hunter2" not in str(error)
+
+
+def test_a_tables_columns_tell_their_declared_types(postgres):
+    postgres.run("CREATE TABLE declared (name varchar(20), code char(6), amount numeric(10,2), at timestamp(3), many text[])")
+    postgres.run(f"GRANT SELECT ON declared TO {postgres.name}_reader")
+    columns, _, _ = read(postgres, Place(table="declared"))
+    assert [field.metadata[b"declared"].decode() for field in columns] == [
+        "character varying(20)",
+        "character(6)",
+        "numeric(10,2)",
+        "timestamp(3) without time zone",
+        "text[]",
+    ]

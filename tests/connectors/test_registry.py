@@ -11,7 +11,7 @@ from hub.errors import Mistake
 
 
 def test_the_built_in_connectors_are_listed():
-    assert connector_names() == ("csv", "excel", "geojson", "mysql", "postgres", "sqlite")
+    assert connector_names() == ("csv", "excel", "geojson", "http", "mysql", "parquet", "postgres", "sqlalchemy", "sqlite")
 
 
 def test_a_name_is_taken_once():

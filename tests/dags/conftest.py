@@ -15,22 +15,23 @@ Ask = Callable[..., object]
 
 _SOURCE = """\
 source: {name}
-department: civil_affairs
+department: {department}
 title: {{zh: 民政登记, en: Civil register}}
 connector: csv
 path: ${{HUB_STATE}}/nowhere
 readers: {readers}
+hours: "{hours}"
 """
 
 _CONTRACT = """\
 dataset: {dataset}
-department: civil_affairs
+department: {department}
 version: 1
 title: {{zh: 婚姻登记, en: Marriages}}
 abstract: {{zh: 婚姻登记信息, en: Registered marriages}}
 source: {source}
 file: {dataset}.csv
-schedule: "{schedule}"
+schedule: {schedule}
 key: [number]
 fields:
   - {{name: number, title: {{zh: 编号, en: Number}}, type: string, level: L1, required: true}}
@@ -48,26 +49,39 @@ sharing: {{class: conditional, scope: 市级部门, use: 婚姻状况核验}}
 """
 
 
-def declare(home: Path, dataset: str, *, source: str = "civil_files", readers: int = 2, schedule: str = "30 1 * * *") -> Path:
-    """Write a source and a contract into *home*; return the contract's file."""
-    sources, contracts = home / "connectors" / "sources", home / "schemas" / "contracts" / "civil_affairs"
+def declare(
+    home: Path,
+    dataset: str,
+    *,
+    source: str = "civil_files",
+    readers: int = 2,
+    schedule: str = "30 1 * * *",
+    timetable: str | None = None,
+    hours: str = "00:00-24:00",
+    department: str = "civil_affairs",
+) -> Path:
+    """Write a source and a contract into *home*; return the contract's file. *timetable* stands instead of *schedule*, as YAML."""
+    sources, contracts = home / "connectors" / "sources", home / "schemas" / "contracts" / department
     sources.mkdir(parents=True, exist_ok=True)
     contracts.mkdir(parents=True, exist_ok=True)
-    (sources / f"{source}.yaml").write_text(_SOURCE.format(name=source, readers=readers), encoding="utf-8")
+    source_text = _SOURCE.format(name=source, readers=readers, hours=hours, department=department)
+    (sources / f"{source}.yaml").write_text(source_text, encoding="utf-8")
     file = contracts / f"{dataset}.yaml"
-    file.write_text(_CONTRACT.format(dataset=dataset, source=source, schedule=schedule), encoding="utf-8")
+    text = _CONTRACT.format(dataset=dataset, source=source, schedule=timetable or f'"{schedule}"', department=department)
+    file.write_text(text, encoding="utf-8")
     return file
 
 
 # As Airflow does it: imported once, then a fork per file. Importing it for each test would take minutes.
 _SERVER = """
 import contextlib, io, json, os, sys, traceback
-import airflow.sdk, airflow.dag_processing.dagbag, airflow.models.pool
+import airflow.sdk, airflow.dag_processing.dagbag, airflow.models.pool, airflow.serialization.serialized_objects, airflow.plugins_manager
 for line in sys.stdin:
     question = json.loads(line)
     reader, writer = os.pipe()
     if not os.fork():
         os.environ.update(question["environment"])
+        os.dup2(2, 1)  # what Airflow logs is no answer
         with os.fdopen(writer, "w") as out, contextlib.redirect_stdout(out):
             try:
                 exec(question["script"], {"__name__": "asked"})

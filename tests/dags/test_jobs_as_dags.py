@@ -27,7 +27,8 @@ print(json.dumps({
         "tags": sorted(dag.tags), "runs": dag.max_active_runs, "catchup": dag.catchup, "page": dag.doc_md, "description": dag.description,
         "schedule": getattr(dag.timetable, "expression", None), "zone": str(getattr(dag.timetable, "timezone", "")),
         "title": dag.dag_display_name, "start": str(dag.start_date), "tasks": {name: task(one) for name, one in dag.task_dict.items()},
-    } for dag in bag.dags.values()},
+    } for dag in bag.dags.values() if dag.dag_id.startswith("sync__")},
+    "others": sorted(name for name in bag.dags if not name.startswith("sync__")),
     "pools": pools(jobs()),
 }))
 """
@@ -65,6 +66,10 @@ def test_every_job_is_one_dag_in_order(parsed: dict[str, dict]) -> None:
     assert parsed["errors"] == {}
     assert parsed["order"] == ["sync__adoption_register", "sync__birth_register", "sync__marriage_register"]
     assert sorted(parsed["dags"]) == parsed["order"]
+
+
+def test_beside_the_jobs_there_is_the_nightly_pruning_alone(parsed: dict[str, dict]) -> None:
+    assert parsed["others"] == ["maintenance__retention"]
 
 
 def test_a_job_stages_and_then_publishes_in_the_pools_of_its_source_and_library(parsed: dict[str, dict], marriages: dict) -> None:

@@ -71,7 +71,7 @@ def test_a_job_runs_and_what_airflow_keeps_of_it_is_a_number(running: scheduler.
     batch = _airflow("SELECT value FROM xcom WHERE dag_id = 'sync__division' AND task_id = 'stage' AND key = 'return_value'")
     assert [str(value).isdigit() for (value,) in batch] == [True]
     kept = _airflow("SELECT rendered_fields::text FROM rendered_task_instance_fields WHERE dag_id = 'sync__division'")
-    assert {key for (fields,) in kept for key in json.loads(fields)} <= {"op_args", "op_kwargs", "templates_dict"}
+    assert {key for (fields,) in kept for key in json.loads(fields)} <= {"op_args", "op_kwargs", "templates_dict", "batch"}
     updated = {uri for (uri,) in _airflow("SELECT a.uri FROM asset_event e JOIN asset a ON a.id = e.asset_id")}
     assert "hub://geographic/division" in updated
 

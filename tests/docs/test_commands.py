@@ -81,6 +81,12 @@ class TestCommandsOfDocuments:
         assert found
         _run_in_turn(found, city)
 
+    def test_those_of_the_backup_and_of_a_lost_root_run_in_turn(self, city: dict[str, str]) -> None:
+        found = blocks("docs/how-to/back-up-and-restore.md")
+        assert found
+        _run_in_turn(found, city)
+        _run("hub down", city)
+
 
 def test_both_languages_of_the_tutorial_have_the_same_commands() -> None:
     english, chinese = ([(_calls(block), block.code) for block in blocks(document)] for document in TUTORIALS)

@@ -1,5 +1,6 @@
 """A small town: three departments with SQLite databases, one population library, everything else real."""
 
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -154,6 +155,11 @@ class Town:
         with engine("hub_owner").connect() as connection:
             return [dict(row) for row in connection.execute(sa.text(query)).mappings()]
 
+    def change(self, statement: str) -> None:
+        """Change the hub database as its owner."""
+        with engine("hub_owner").begin() as connection:
+            connection.execute(sa.text(statement))
+
 
 def _write_home(home: Path, *, mode: str) -> None:
     contracts = {"police/register": REGISTER.replace("SYNC_MODE", mode), "welfare/insurance": INSURANCE, "civil/marriages": MARRIAGE}
@@ -183,9 +189,12 @@ def _forget() -> None:
             connection.execute(sa.text(f'DROP TABLE staging."{name}"'))
         connection.execute(
             sa.text(
-                "TRUNCATE hub.batch, hub.batch_check, hub.watermark, hub.library_version, hub.authority, hub.library_view, hub.quarantine, hub.job"
+                "TRUNCATE hub.batch, hub.batch_check, hub.watermark, hub.library_version, hub.authority, hub.library_view, hub.quarantine, "
+                "hub.job, hub.history_kept, hub.hold, hub.held_subject, hub.erasure, hub.suppression, hub.tombstone, hub.rewrite, "
+                "hub.key_check"
             )
         )
+    shutil.rmtree(settings().state / "checkpoint", ignore_errors=True)  # the next town has come less far
 
 
 def settle(home: Path, patch: pytest.MonkeyPatch, *, mode: str = "full") -> Town:
@@ -201,6 +210,18 @@ def settle(home: Path, patch: pytest.MonkeyPatch, *, mode: str = "full") -> Town
     _forget()
     apply(declarations(), engine("hub_owner"))
     return Town(home)
+
+
+@pytest.fixture(scope="session")
+def forget_all() -> Callable[[], None]:
+    """Return what empties the hub database, for fixtures that outlive one test."""
+    return _forget
+
+
+@pytest.fixture
+def forget() -> Callable[[], None]:
+    """Return what empties the hub database of every library, batch and job."""
+    return _forget
 
 
 @pytest.fixture

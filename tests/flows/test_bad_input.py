@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hub.database.engine import engine
-from hub.errors import Mistake, Refused, Unavailable
+from hub.errors import Mistake, Refused, Rejected, Unavailable
 from hub.flows import keys
 from hub.settings import settings
 from schemas.declarations import declarations
@@ -49,11 +49,11 @@ def test_a_missing_table_is_named_with_those_that_exist(town):
     assert states(town) == ["discarded"]
 
 
-def test_a_missing_column_is_named_with_the_nearest(town):
+def test_a_missing_column_is_named_with_its_field(town):
     town.fill("police", [GOOD])
     edit(town, "schemas/contracts/police/register.yaml", "{name: sex,", "{name: sex, column: sexx,")
 
-    with pytest.raises(Mistake, match="sexx"):
+    with pytest.raises(Rejected, match=r"the source lacks column `sexx` \(field sex\)"):
         town.sync("register")
 
 

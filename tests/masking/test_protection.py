@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hub.errors import Mistake, Rejected
 from masking.encodings import decode, encode
 from masking.keys import Keyring
-from masking.protection import Column, KeyField, Protection, RowKey, Subject, composite, is_padded
+from masking.protection import Column, KeyField, Protection, RowKey, Subject, composite, composite_canonical, is_padded
 from masking.seals import header, unseal
 from masking.tokens import token
 from schemas.declared import Level
@@ -60,7 +60,7 @@ COLUMNS = (
 )
 SENSITIVE_KEY = RowKey(fields=(KeyField(source="citizen_no", level=Level.L3, **PERSON),), library="population", entity="person")
 PLAIN_KEY = RowKey(fields=(KeyField(source="sex", level=Level.L2),), library="population", entity="person")
-SUBJECT = Subject(source="citizen_no", level=Level.L3, library="population", entity="person", **PERSON)
+SUBJECT = Subject(sources=("citizen_no",), level=Level.L3, library="population", entity="person", **PERSON)
 
 
 @pytest.fixture(scope="session")
@@ -198,7 +198,7 @@ def test_a_single_plain_key_is_its_own_text(protection: Maker) -> None:
 
 def test_a_plain_subject_is_its_canonical_text(protection: Maker) -> None:
     batch = BATCH.append_column("code", pa.array([" 91350100m000100y43", "", None]))
-    subject = Subject(source="code", level=Level.L1, library="legal_person", entity="organisation")
+    subject = Subject(sources=("code",), level=Level.L1, library="legal_person", entity="organisation")
 
     made = protection(subject=subject).protect(batch)
 
@@ -207,7 +207,7 @@ def test_a_plain_subject_is_its_canonical_text(protection: Maker) -> None:
 
 
 def test_a_row_of_which_nothing_is_said_has_no_subject(protection: Maker) -> None:
-    made = protection(subject=replace(SUBJECT, source="holder_no", only_where="holder_is_person")).protect(BATCH)
+    made = protection(subject=replace(SUBJECT, sources=("holder_no",), only_where="holder_is_person")).protect(BATCH)
 
     assert made.column("subject_key").is_null().to_pylist() == [False, True, True]
     assert made.column("subject_sealed").is_null().to_pylist() == [False, True, True]
@@ -292,7 +292,7 @@ def test_a_changed_value_changes_the_fingerprint_of_its_row_only(protection: Mak
 
 
 def test_a_changed_subject_changes_the_fingerprint(protection: Maker) -> None:
-    other = replace(SUBJECT, source="holder_no")
+    other = replace(SUBJECT, sources=("holder_no",))
 
     hashes = [protection(subject=subject).protect(BATCH).column("row_hash")[0] for subject in (SUBJECT, other)]
 
@@ -325,3 +325,17 @@ def test_a_treatment_without_what_it_needs_is_a_mistake(treatment: str, lacks: s
 def test_a_sensitive_subject_in_clear_is_a_mistake() -> None:
     with pytest.raises(Mistake, match="no identity domain"):
         replace(SUBJECT, domain=None)
+
+
+def test_a_key_of_several_parts_tells_its_parts_apart():
+    parts = {"a": ["x|y", "x", " x ", None], "b": ["z", "y|z", "y|z", "z"]}
+    batch = pa.RecordBatch.from_pydict(parts)
+
+    keys = composite_canonical([batch.column("a"), batch.column("b")]).to_pylist()
+
+    assert keys == [r"X\|Y|Z", r"X|Y\|Z", r"X|Y\|Z", None]
+
+
+def test_a_key_of_several_parts_is_never_a_token():
+    with pytest.raises(Mistake, match="several parts"):
+        Subject(sources=("citizen_no", "period"), level=Level.L3, library="population", entity="person", **PERSON)

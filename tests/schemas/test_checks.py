@@ -13,6 +13,7 @@ from schemas.declarations import read_all
 
 REGISTER = "schemas/contracts/public_security/household_register.yaml"
 POPULATION = "schemas/libraries/population.yaml"
+LICENSE = "schemas/libraries/license.yaml"
 FOLDERS = ("connectors/sources", "schemas/contracts", "schemas/libraries")
 
 Edit = Callable[[str, str, str], None]
@@ -72,6 +73,19 @@ def test_the_shipped_declarations_have_no_mistakes():
         (REGISTER, "  scope: ", "  reach: ", "`sharing.reach` is not a key"),
         (REGISTER, "mode: incremental, cursor: updated_at", "mode: incremental", "incremental sync needs `cursor`"),
         (REGISTER, "schedule: '30 1 * * *'", "schedule: nightly", "`nightly` is not a timetable"),
+        (REGISTER, "schedule: '30 1 * * *'", "schedule: {cron: nightly, days: working}", "`nightly` is not a timetable"),
+        (
+            REGISTER,
+            "schedule: '30 1 * * *'",
+            "schedule: {cron: '30 1 * * *', hours: '22:00-01:00'}",
+            "never falls into the hours 22:00-01:00",
+        ),
+        (
+            REGISTER,
+            "schedule: '30 1 * * *'",
+            "schedule: {cron: '30 1 * * *', days: holidays}",
+            "Input should be 'all', 'working' or 'rest'",
+        ),
         (REGISTER, "cursor: updated_at", "cursor: birth_date", "would be kept as the watermark"),
         (POPULATION, "{rank: 2, dataset: residence_permit", "{rank: 1, dataset: residence_permit", "2 authorities of rank 1"),
         (
@@ -80,8 +94,12 @@ def test_the_shipped_declarations_have_no_mistakes():
             "kind: household_no, authority: [{rank: 1, dataset: social_insurance, basis: x}]}",
             "which has no rank",
         ),
+        (POPULATION, "- {name: citizen_no,", "- {name: citizen_no, was: [full_name],", "is named elsewhere in the entity too"),
+        (POPULATION, "- {name: citizen_no,", "- {name: citizen_no, type_was: date,", "`type_was` of `citizen_no` says nothing"),
         (POPULATION, "parent: person", "parent: persona", "`persona` is not an entity that can have children"),
         (POPULATION, "- {name: citizen_no,", "- {name: subject,", "`subject` is a name the hub uses itself"),
+        (POPULATION, "kind: household_no}", "kind: household_no, on_erasure: row}", "nobody can be found in it"),
+        (LICENSE, "kind: driver_license_no, on_erasure: row}", "kind: driver_license_no, on_erasure: clear}", "is emptied when the person"),
     ],
 )
 def test_a_mistake_is_named_with_its_file_and_line(home: Path, replace: Edit, file: str, old: str, new: str, says: str):

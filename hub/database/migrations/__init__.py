@@ -5,11 +5,14 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from hub.database.engine import engine
 from hub.database.roles import Role
 
 SCHEMA = "hub"
+_FOLDER = str(Path(__file__).parent).replace("%", "%%")
 _LOCK = 0x6875626D  # "hubm": two upgrades at once run one after the other
 
 
@@ -21,9 +24,21 @@ def upgrade(revision: str = "head") -> None:
         command.upgrade(_configuration(connection), revision)
 
 
+def current(connection: sa.Connection) -> str | None:
+    """Return the revision that the hub's own tables are at, ``None`` before the first; needs the owner role."""
+    return MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA}).get_current_revision()
+
+
+def known(revision: str) -> bool:
+    """Whether this code has the migration *revision*: tables of a newer hub are not to be touched by an older one."""
+    found = Config()
+    found.set_main_option("script_location", _FOLDER)
+    return revision in {one.revision for one in ScriptDirectory.from_config(found).walk_revisions()}
+
+
 def _configuration(connection: sa.Connection) -> Config:
     """Configure Alembic here, not in a file: the connection comes from the role, the folder from the package."""
     configuration = Config()
-    configuration.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    configuration.set_main_option("script_location", _FOLDER)
     configuration.attributes["connection"] = connection
     return configuration

@@ -1,0 +1,257 @@
+"""Taking a source's rows into staging: read, checked, protected, and accounted for, in one step and one process.
+
+A full read needs one pass: tags of the keys it meets tell what is doubled and what is gone. An increment is preceded
+by a pass over the keys alone, because the rows outside its window have keys too.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import sqlalchemy as sa
+
+from connectors.protocol import Connector, Window
+from hub.database.arrow import answer
+from hub.database.engine import engine
+from hub.database.roles import Role
+from hub.errors import Rejected
+from hub.flows import gates
+from hub.flows.ahead import ahead
+from hub.flows.inventory import inventory_of
+from hub.flows.keypass import Keys, Progress, key_pass
+from hub.flows.keys import keyring
+from hub.flows.keysets import Gathered, among, distinct, repeated, union, without
+from hub.flows.runs import Run, accountable, single_shares
+from hub.flows.shares import context_of
+from hub.flows.staging import Names, Stage
+from hub.flows.stream import Doubts, Reference, Seconds, Stream, Taken
+from hub.settings import settings
+from libraries.layout import layout_of
+from libraries.views import quoted
+from masking.fingerprints import KeyChecksum, Tags, key_tags
+from schemas.rules.checks import Check
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What was taken in, and what the library must hold when it is published.
+
+    ``before`` and ``expected`` are of the accountable share's table, ``source`` of all distinct keys at the source.
+    """
+
+    outcome: gates.Outcome
+    rows: int
+    without_key: int
+    repeated: int
+    unchanged: dict[str, int]
+    source: KeyChecksum
+    before: KeyChecksum
+    expected: KeyChecksum
+
+
+class Taking:
+    """One batch on its way from its source into staging."""
+
+    def __init__(self, run: Run, stage: Stage, seconds: Seconds, progress: Progress) -> None:
+        """Learn what the library holds of the dataset, and what its rows may refer to."""
+        self._run, self._stage, self._seconds, self._progress = run, stage, seconds, progress
+        self._key = run.shares[0].protection.checksum_key
+        began = time.perf_counter()
+        self._inventories = tuple(inventory_of(share.table, self._key) for share in run.shares)
+        self._stream = self._streamed(run)
+        self._open_keys, self._open_tags = self._open_quarantine()
+        self._single = single_shares(run.contract, run.shares)
+        seconds.of("inventory", began)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._outcome = gates.Outcome()
+        self._found, self._staged, self._absent, self._broken = Keys(), Gathered(), Gathered(), Gathered()
+        self._unchanged = [0] * len(self._run.shares)
+
+    def take(self, source: Connector, window: Window) -> tuple[Account, Window]:
+        """Stage the rows of *window* and return what came of it, with the window that was really read.
+
+        Where the source has rows that neither the library knows nor the window shows (a row that came in with an old
+        cursor value), all of it is read. Raise :class:`Rejected` if a row that was read is nowhere.
+        """
+        if not window.bounded:
+            return self._take_all(source, Doubts()), Window()
+        began = time.perf_counter()
+        contract, shares = self._run.contract, self._run.shares
+        keys = key_pass(source, contract, shares, tuple(self._single), timezone=self._stream.timezone, progress=self._progress)
+        doubts = self._doubts(keys)
+        self._seconds.of("key_pass", began)
+        self._read(source, window, doubts)
+        if self._unexplained(keys):
+            self._stage.empty()
+            self._forget()
+            return self._take_all(source, doubts), Window()
+        return self._accounted(keys, doubts), window
+
+    def take_again(self, source: Connector, spoken_for: Mapping[int, Tags]) -> Account:
+        """Stage those rows of *source* that hold now, beside all that the library holds: nothing leaves it, nothing is quarantined.
+
+        *spoken_for* has, by number of the share, the tags of the subjects that other rows speak for.
+        """
+        contract, shares = self._run.contract, self._run.shares
+        keys = key_pass(source, contract, shares, tuple(self._single), timezone=self._stream.timezone, progress=self._progress)
+        for number, tags in spoken_for.items():
+            keys.subjects.setdefault(number, Gathered()).add(tags)
+        doubts = self._doubts(keys)
+        for taken in self._stream.take(source, Window(), doubts):
+            self._outcome.add(taken)
+            self._write(taken, quarantine=False)
+            self._found.add(taken.read, without(np.sort(taken.keys), np.sort(taken.broken)), {})
+        held = self._inventories[self._stream.accountable].keys
+        keys.keys.add(held)
+        keys.keys.add(self._open_tags)
+        return self._accounted(keys, doubts)
+
+    def _take_all(self, source: Connector, doubts: Doubts) -> Account:
+        self._read(source, Window(), doubts)
+        found = self._doubts(self._found)
+        if found and not doubts:
+            self._settle(source, found)
+        if unexplained := self._unexplained(self._found):
+            raise Rejected(f"{unexplained} rows of {self._run.contract.dataset} were read and are nowhere", remedy="run the job again")
+        return self._accounted(self._found, found)
+
+    def _read(self, source: Connector, window: Window, doubts: Doubts) -> None:
+        for taken in ahead(self._stream.take(source, window, doubts)):
+            self._found.add(taken.read, taken.keys, dict(taken.subjects))
+            self._outcome.add(taken)
+            self._write(taken)
+            self._progress("rows", self._outcome.read)
+
+    def _write(self, taken: Taken, *, quarantine: bool = True) -> None:
+        began = time.perf_counter()
+        for number, rows in enumerate(taken.shares):
+            self._stage.write_share(number, rows)
+            self._unchanged[number] += taken.unchanged[number]
+        if quarantine:
+            self._stage.write("quarantine", taken.quarantined, schema="hub")
+        self._staged.add(taken.staged)
+        self._absent.add(taken.absent)
+        self._broken.add(taken.broken)
+        self._seconds.of("write", began)
+
+    def _doubts(self, keys: Keys) -> Doubts:
+        checks = {number: check.id for number, check in self._single.items()}
+        subjects = {checks[number]: (number, repeated(tags.sorted())) for number, tags in keys.subjects.items()}
+        return Doubts(keys={f"{self._run.contract.key[0]}.unique_key": repeated(keys.keys.sorted())}, subjects=subjects)
+
+    def _settle(self, source: Connector, doubts: Doubts) -> None:
+        """Take back the rows that turned out to break a set-level rule, and quarantine them."""
+        taken_back = Gathered()
+        for keys in self._stream.doubtful_keys(source, Window(), doubts):
+            taken_back.add(key_tags(keys, self._key))
+            self._stage.write(self._stage.names.doubtful, pa.RecordBatch.from_pydict({"row_key": keys}))
+        self._stage.take_back()
+        self._staged.parts = [without(self._staged.sorted(), taken_back.sorted())]
+        self._absent.parts = [without(self._absent.sorted(), taken_back.sorted())]
+        for before, now in self._stream.take_doubtful(source, Window(), doubts):
+            self._outcome.correct(before, now)
+            self._unchanged = [count - known for count, known in zip(self._unchanged, before.unchanged, strict=True)]
+            self._write(now)
+
+    def _unexplained(self, keys: Keys) -> int:
+        """Count the keys of the source that have no row in the library or in staging, for no recorded reason."""
+        if accountable(self._run.shares, self._run.contract) is None:
+            return 0
+        reasons = union(self._broken.sorted(), self._absent.sorted(), self._open_tags)
+        left_out = without(distinct(keys.keys.sorted()), self._expected(keys))
+        return len(without(left_out, reasons))
+
+    def _expected(self, keys: Keys) -> Tags:
+        """Return the keys that the accountable share's table must have: those that stay and those that come."""
+        held = self._inventories[self._stream.accountable].keys
+        stays = held[among(held, keys.keys.sorted())]
+        return without(union(stays, self._staged.sorted()), self._absent.sorted())
+
+    def _accounted(self, keys: Keys, doubts: Doubts) -> Account:
+        present = distinct(keys.keys.sorted())
+        for number, inventory in enumerate(self._inventories):
+            gone = inventory.hashes(~among(inventory.keys, present))
+            self._stage.write(self._stage.names.gone(number), pa.RecordBatch.from_pydict({"row_hash": gone}))
+        arrived = distinct(self._found.keys.sorted())
+        closing = self._open_keys.filter(pa.array(~among(self._open_tags_in_order, present) | among(self._open_tags_in_order, arrived)))
+        self._stage.write(self._stage.names.closing, pa.RecordBatch.from_pydict({"row_key": closing}))
+        return Account(
+            outcome=self._outcome,
+            rows=keys.rows,
+            without_key=keys.rows - len(keys.keys),
+            repeated=len(doubts.keys[f"{self._run.contract.key[0]}.unique_key"]),
+            unchanged={share.path: count for share, count in zip(self._run.shares, self._unchanged, strict=True)},
+            source=KeyChecksum.of(present),
+            before=KeyChecksum.of(self._inventories[self._stream.accountable].keys),
+            expected=KeyChecksum.of(self._expected(keys)),
+        )
+
+    def _open_quarantine(self) -> tuple[pa.Array, Tags]:
+        """Return keys of the dataset's open quarantined rows, and their tags, sorted."""
+        dataset = self._run.contract.dataset
+        query = f"SELECT row_key FROM hub.quarantine WHERE dataset = '{dataset}' AND closed_by IS NULL AND row_key IS NOT NULL"
+        query += f" AND batch <> {self._run.batch:d}"
+        batches = [batch.column(0) for batch in answer(Role.WRITER, query)]
+        keys = pa.concat_arrays(batches) if batches else pa.array([], pa.binary())
+        self._open_tags_in_order = key_tags(keys, self._key)
+        return keys, np.sort(self._open_tags_in_order)
+
+    def _streamed(self, run: Run) -> Stream:
+        return Stream(
+            contract=run.contract,
+            shares=run.shares,
+            single=tuple(single_shares(run.contract, run.shares)),
+            accountable=accountable(run.shares, run.contract) or 0,
+            checks=run.checks,
+            inventories=self._inventories,
+            references=tuple(self._reference(check) for check in run.checks if check.rule == "reference"),
+            owners=dict(_owners(run)),
+            contexts=tuple(context_of(share, run.declared, keyring()) for share in run.shares),
+            quarantine_key=keyring().key("quarantine"),
+            batch=run.batch,
+            today=datetime.now(ZoneInfo(settings().timezone)).date(),
+            timezone=run.declared.sources[run.contract.source].timezone,
+            seconds=self._seconds,
+        )
+
+    def _reference(self, check: Check) -> Reference:
+        path = str(check.parameters["entity"])
+        layout, entity = layout_of(self._run.declared, path), self._run.declared.entity(path)[1]
+        view = quoted(layout.library, layout.entity)
+        existing = f"SELECT k.key FROM {layout.spine} k WHERE EXISTS (SELECT FROM {view} v WHERE v.subject = k.subject)"
+        tags = Gathered([key_tags(batch.column(0), self._key) for batch in answer(Role.WRITER, existing)])
+        return Reference(check=check, kinds=tuple(self._run.declared.kinds[kind] for kind in entity.subject), existing=tags.sorted())
+
+
+def _owners(run: Run) -> Iterator[tuple[str, tuple[str, pa.Array, int | None]]]:
+    checks = {check.fields[0]: check.id for check in run.checks if check.rule == "owner"}
+    for share in run.shares:
+        owner = share.entity.owner
+        if owner is not None:
+            field = share.given.fields[owner.field]
+            allowed = [value for value, dataset in owner.datasets.items() if dataset == run.contract.dataset]
+            yield checks[field], (field, pa.array(allowed, pa.string()), owner.first)
+
+
+@contextmanager
+def staging(run: Run) -> Iterator[Stage]:
+    """Open the staging area of *run*; what was not committed vanishes."""
+    stage = Stage(Names(batch=run.batch), run.shares, first=empty_tables(run))
+    try:
+        yield stage
+    finally:
+        stage.close()
+
+
+def empty_tables(run: Run) -> tuple[bool, ...]:
+    """Return, per share, whether the library holds nothing of the dataset yet."""
+    with engine(Role.WRITER).connect() as connection:
+        tables = [quoted(share.table.library, share.table.name) for share in run.shares]
+        return tuple(not connection.execute(sa.text(f"SELECT EXISTS (SELECT FROM {table})")).scalar_one() for table in tables)

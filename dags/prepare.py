@@ -1,4 +1,4 @@
-"""Getting Airflow's own database ready: tables, and a pool per source and per library.
+"""Getting Airflow's own database ready: tables, and the pools of departments and libraries.
 
 Run as `python -m dags.prepare` by hub.flows.scheduler before anything of Airflow starts.
 """
@@ -6,20 +6,14 @@ Run as `python -m dags.prepare` by hub.flows.scheduler before anything of Airflo
 from airflow.models.pool import Pool
 from airflow.utils import db
 
-from schemas.manifest import Job, jobs
+from schemas.manifest import jobs, pools
 
 
 def prepare() -> None:
     """Migrate the tables and set the pools. Running it again changes nothing."""
     db.initdb()
     for name, slots in pools(jobs()).items():
-        Pool.create_or_update_pool(name, slots, "Declared: see the source or library of this name.", include_deferred=False)
-
-
-def pools(declared: tuple[Job, ...]) -> dict[str, int]:
-    """Return slots by pool: as many as a source allows readers, and one publisher per library."""
-    sources = {f"source_{job.source}": job.readers for job in declared}
-    return sources | {f"library_{library}": 1 for job in declared for library in job.libraries}
+        Pool.create_or_update_pool(name, slots, "Declared: see the department or library of this name.", include_deferred=False)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def _dag(job: Job) -> DAG:
         },
     )
 
-    @task(dag=dag, pool=f"source_{job.source}", weight_rule="absolute", priority_weight=max(_FIRST - job.place, 1))
+    @task(dag=dag, pool=job.pool, weight_rule="absolute", priority_weight=max(_FIRST - job.place, 1))
     def stage(dataset: str, run_id: str | None = None) -> int:
         if str(run_id).startswith("scheduled__") and not _open_now(job):
             raise AirflowSkipException(f"it is outside {', '.join(job.hours)}: the job runs at its next time")

@@ -28,8 +28,8 @@ def list_jobs() -> tuple[Job, ...]:
     declared = read_all(settings().home)
     earlier = {job.dataset: job for job in last_written()}
     wrong = _first_finding_by_file(declared.findings)
-    places = _places(declared)
-    found = {name: _job(declared, contract, places[name]) for name, contract in declared.contracts.items()}
+    places, pools = _places(declared), dict(_pools(declared))
+    found = {name: _job(declared, contract, places[name], pools.get(contract.source)) for name, contract in declared.contracts.items()}
     for name, job in earlier.items():
         mistake = next((text for file, text in wrong.items() if file.endswith(f"/{name}.yaml")), None)
         if name not in found and mistake:
@@ -59,6 +59,28 @@ def _places(declared: Declarations) -> dict[str, int]:
     return found
 
 
+def _pools(declared: Declarations) -> Iterator[tuple[str, tuple[str, int]]]:
+    """Yield each source with the pool its jobs read in, and the pool's slots.
+
+    A task of Airflow has one pool, so a department's sources are dealt out to pools whose slots together are no more than its
+    ``concurrent_jobs``, and each pool's no more than any of its sources allows readers: both hold, whatever runs.
+    """
+    used = {contract.source for contract in declared.contracts.values()}
+    of_department: dict[str, list[Source]] = {}
+    for name, source in sorted(declared.sources.items()):
+        if name in used:
+            of_department.setdefault(source.department, []).append(source)
+    for name, sources in of_department.items():
+        department = declared.departments.get(name)
+        most = (department and department.concurrent_jobs) or max(source.readers for source in sources)
+        lanes = min(most, len(sources))
+        for lane in range(lanes):
+            sharing = sources[lane::lanes]
+            slots = min(most // lanes, *(source.readers for source in sharing))
+            pool = f"department_{name}" if lanes == 1 else f"department_{name}.{lane + 1}"
+            yield from ((source.source, (pool, slots)) for source in sharing)
+
+
 def _hours(schedule: Schedule, source: Source | None) -> tuple[str, ...]:
     """Return all hours that bind a timetable: its own and, told by the same clock, its source's."""
     own = [schedule.hours] if schedule.hours else []
@@ -67,17 +89,19 @@ def _hours(schedule: Schedule, source: Source | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(own))
 
 
-def _job(declared: Declarations, contract: Contract, place: int) -> Job:
+def _job(declared: Declarations, contract: Contract, place: int, pool: tuple[str, int] | None) -> Job:
     source = declared.sources.get(contract.source)
     entities = tuple(dict.fromkeys(given.entity for given in contract.contributes))
     schedule = contract.schedule
     readable = schedule is None or schedule.cron in _PRESETS or croniter.is_valid(schedule.cron)
     by_calendar = schedule is not None and schedule.days is not Days.ALL and declared.workdays is not None
+    reading, slots = pool or (f"department_{contract.department}", 1)
     return Job(
         dataset=contract.dataset,
         department=contract.department,
         source=contract.source,
-        readers=source.readers if source else 1,
+        pool=reading,
+        slots=slots,
         libraries=tuple(dict.fromkeys(entity.split(".")[0] for entity in entities)),
         entities=entities,
         schedule=schedule.cron if schedule and readable else None,
@@ -120,7 +144,7 @@ def _terms(contract: Contract) -> Iterator[str]:
 
 
 def _gate(gate: Gate) -> Iterator[str]:
-    yield f"不合格 · failing > {gate.failing:.1%}"
+    yield f"不合格 · failing > {gate.failing:.1%}" + (f" (增量时至少 · of a window at least {gate.at_least})" if gate.failing else "")
     yield f"删除 · deletes > {gate.deletes:.1%}"
     if gate.volume:
         yield f"数量偏离 · volume ± {gate.volume.share:.0%}"

@@ -18,7 +18,7 @@ from hub.errors import Mistake
 from hub.settings import REPOSITORY, settings
 
 _FOLDERS = ("schemas/contracts", "connectors/sources", "schemas/libraries", "schemas/codes")
-_FILES = ("schemas/workdays.yaml",)
+_FILES = ("schemas/workdays.yaml", "catalog/departments.yaml")
 _CODE = ("schemas/manifest.py", "schemas/job_listing.py")
 
 
@@ -28,13 +28,14 @@ class Job:
 
     ``schedule`` is a cron expression, or None: by hand only. ``days`` and ``hours`` say which of its times count;
     ``known_until`` is the last year whose working days are known, None where they do not matter.
-    ``place`` is the job's place among those of its department, from 0.
+    ``place`` is the job's place among those of its department, from 0; ``pool`` the Airflow pool that it reads in, with so many ``slots``.
     """
 
     dataset: str
     department: str
     source: str
-    readers: int
+    pool: str
+    slots: int
     libraries: tuple[str, ...]
     entities: tuple[str, ...]
     schedule: str | None
@@ -67,6 +68,12 @@ def last_written() -> tuple[Job, ...]:
     """Return the jobs as last listed, whatever changed since; empty if they never were."""
     written = _read()
     return written[1] if written else ()
+
+
+def pools(listed: tuple[Job, ...]) -> dict[str, int]:
+    """Return the slots of each Airflow pool: those of departments as declared, and one publisher per library."""
+    departments = {job.pool: job.slots for job in listed}
+    return departments | {f"library_{library}": 1 for job in listed for library in job.libraries}
 
 
 def write(listed: tuple[Job, ...]) -> None:

@@ -88,12 +88,16 @@ class Policy(Declared):
 
 
 class Department(Declared):
-    """One department: its name, its unified social credit code, and the public keys (age) of officers who may be sent its own rows."""
+    """One department: its name, its unified social credit code, and the public keys (age) of officers who may be sent its own rows.
+
+    ``concurrent_jobs`` is how many jobs may read its systems at once; unsaid, as many as the source that allows most readers.
+    """
 
     department: Name
     title: Title
     credit_code: str
     officer_keys: tuple[Annotated[str, StringConstraints(pattern=r"^age1[02-9ac-hj-np-z]{58}$")], ...] = ()
+    concurrent_jobs: int | None = Setting(default=None, ge=1, le=64)
 
 
 class Departments(Declared):

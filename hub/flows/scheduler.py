@@ -21,7 +21,7 @@ from hub.flows.batches import Batch, held_batch
 from hub.flows.jobs import listed
 from hub.flows.reasons import in_words, reasons_of
 from hub.settings import settings
-from schemas.manifest import jobs
+from schemas.manifest import jobs, pools
 
 _START_SECONDS = 180
 _POLL_SECONDS = 0.5
@@ -63,6 +63,7 @@ def up(*, timetable: bool = True) -> Status:
             jobs()  # listed now, so that nobody's first parse has to wait for it
             airflow_processes.start(timetable=timetable)
         _until(_every_job_is_known, what="Airflow did not come up")
+        _set_pools()
         _pause_what_officers_paused()
     return status()
 
@@ -155,6 +156,13 @@ def _every_job_is_known() -> bool:
         return healthy and _known() >= {f"sync__{job.dataset}" for job in jobs()}
     except Unavailable:
         return False  # not listening yet
+
+
+def _set_pools() -> None:
+    """Bring the pools of an Airflow that ran already to the declarations: a task whose pool is not there never starts."""
+    declared = [{"name": name, "slots": slots, "include_deferred": False} for name, slots in sorted(pools(jobs()).items())]
+    body: dict[str, object] = {"actions": [{"action": "create", "action_on_existence": "overwrite", "entities": declared}]}
+    _patiently(lambda: api.patch("/pools", body))
 
 
 def _pause_what_officers_paused() -> None:

@@ -13,8 +13,7 @@ _PARSE = """
 import json, runpy
 from pathlib import Path
 from airflow.dag_processing.dagbag import BundleDagBag
-from dags.prepare import pools
-from schemas.manifest import jobs
+from schemas.manifest import jobs, pools
 
 def task(one):
     return {"pool": one.pool, "outlets": [asset.uri for asset in one.outlets], "after": sorted(one.upstream_task_ids)}
@@ -72,11 +71,54 @@ def test_beside_the_jobs_there_is_the_nightly_pruning_alone(parsed: dict[str, di
     assert parsed["others"] == ["maintenance__retention"]
 
 
-def test_a_job_stages_and_then_publishes_in_the_pools_of_its_source_and_library(parsed: dict[str, dict], marriages: dict) -> None:
-    assert marriages["tasks"]["stage"]["pool"] == "source_civil_files"
+def test_a_job_stages_and_then_publishes_in_the_pools_of_its_department_and_library(parsed: dict[str, dict], marriages: dict) -> None:
+    assert marriages["tasks"]["stage"]["pool"] == "department_civil_affairs"
     assert marriages["tasks"]["publish"]["pool"] == "library_geographic"
     assert marriages["tasks"]["publish"]["after"] == ["stage"]
-    assert parsed["pools"] == {"source_civil_files": 2, "library_geographic": 1}
+    assert parsed["pools"] == {"department_civil_affairs": 2, "library_geographic": 1}
+
+
+_POOLS = """
+import json
+from schemas.manifest import jobs, pools
+print(json.dumps({"pools": pools(jobs()), "of": {job.dataset: job.pool for job in jobs()}}))
+"""
+
+
+def _departments(home: Path, **concurrent: int) -> None:
+    rows = [
+        f"  - {{department: {name}, title: {{zh: 部门, en: Department}}, credit_code: 11100000000013338W, concurrent_jobs: {jobs}}}"
+        for name, jobs in concurrent.items()
+    ]
+    (home / "catalog").mkdir(exist_ok=True)
+    (home / "catalog" / "departments.yaml").write_text("\n".join(["departments:", *rows, ""]), encoding="utf-8")
+
+
+def test_however_many_sources_a_department_has_it_holds_no_more_slots_than_declared(ask_airflow: Ask, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    for number in range(30):
+        declare(home, f"job_{number}", source=f"source_{number % 10}", readers=1, department="greedy")
+    declare(home, "small_job", source="small_files", readers=1, department="small")
+
+    unsaid = ask_airflow(_POOLS, home, tmp_path / "state")
+    _departments(home, greedy=3, small=1)
+    declared = ask_airflow(_POOLS, home, tmp_path / "state")
+
+    assert unsaid["pools"] == {"department_greedy": 1, "department_small": 1, "library_geographic": 1}
+    greedy = {name: slots for name, slots in declared["pools"].items() if name.startswith("department_greedy")}
+    assert greedy == {"department_greedy.1": 1, "department_greedy.2": 1, "department_greedy.3": 1}
+    assert declared["of"]["small_job"] == "department_small"
+
+
+def test_no_source_is_read_by_more_than_it_allows_however_many_jobs_its_department_may_run(ask_airflow: Ask, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    declare(home, "first", source="wide", readers=4)
+    declare(home, "second", source="narrow", readers=1)
+    _departments(home, civil_affairs=8)
+
+    found = ask_airflow(_POOLS, home, tmp_path / "state")
+
+    assert {dataset: found["pools"][pool] for dataset, pool in found["of"].items()} == {"first": 4, "second": 1}
 
 
 def test_a_job_updates_one_asset_per_entity_when_it_publishes(marriages: dict) -> None:

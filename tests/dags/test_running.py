@@ -19,6 +19,7 @@ from hub.flows import airflow_client, bases, scheduler
 from hub.flows.airflow_environment import environment
 from hub.flows.database import ready
 from hub.settings import settings
+from schemas.declarations import declarations
 
 pytestmark = [pytest.mark.campaign, pytest.mark.timeout(900)]
 
@@ -76,8 +77,27 @@ def test_a_job_runs_and_what_airflow_keeps_of_it_is_a_number(running: scheduler.
     assert "hub://geographic/division" in updated
 
 
-def test_a_second_start_changes_nothing(running: scheduler.Status) -> None:
+def test_a_second_start_changes_nothing_but_pools_that_are_not_as_declared(running: scheduler.Status) -> None:
+    pool = "department_civil_affairs"
+    airflow_client.patch(f"/pools/{pool}", {"pool": pool, "slots": 7, "include_deferred": True})
     assert scheduler.up(timetable=False) == running
+    found = airflow_client.get(f"/pools/{pool}")
+    assert (found["slots"], found["include_deferred"]) == (1, False)
+
+
+def test_a_department_never_holds_both_workers_whatever_it_asks_for(running: scheduler.Status) -> None:
+    datasets = [contract.dataset for contract in declarations().contracts.values() if contract.department == "civil_affairs"]
+    assert len({declarations().contracts[one].source for one in datasets}) == len(datasets) > 2
+    runs = [(one, scheduler.trigger(one)) for one in datasets]
+    for dataset, run_id in runs:
+        scheduler.wait(dataset, run_id, seconds=300)
+    assert len(_airflow("SELECT DISTINCT dag_id FROM task_instance WHERE pool = 'department_civil_affairs'")) == len(datasets)
+    overlapping = _airflow(
+        "SELECT a.dag_id, b.dag_id FROM task_instance a JOIN task_instance b ON a.dag_id < b.dag_id "
+        "AND a.start_date < b.end_date AND b.start_date < a.end_date "
+        "WHERE a.pool = 'department_civil_affairs' AND b.pool = a.pool"
+    )
+    assert overlapping == []
 
 
 def test_the_interface_demands_the_generated_login(running: scheduler.Status) -> None:

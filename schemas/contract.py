@@ -110,12 +110,20 @@ class Freshness(Declared):
 
 
 class Gate(Declared):
-    """When a batch is held for an officer instead of published (shares of 1)."""
+    """When a batch is held for an officer instead of published (shares of 1).
+
+    In a window, whose rows may be few, the share of failing rows counts from ``at_least`` such rows on.
+    """
 
     failing: float = Setting(default=0.05, ge=0, le=1)
+    at_least: int = Setting(default=10, ge=1)
     deletes: float = Setting(default=0.2, ge=0, le=1)
     volume: Volume | None = None
     freshness: Freshness | None = None
+
+    def counts_from(self, *, whole: bool) -> int:
+        """Return from how many failing rows on their share counts: the first one of a *whole* source, or where none may fail."""
+        return 1 if whole or not self.failing else self.at_least
 
 
 class Retention(Declared):

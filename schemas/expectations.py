@@ -79,15 +79,19 @@ class GateVerdict:
     docs: Path
 
 
-def judge_frame(frame: "pd.DataFrame", checks: Sequence[Check], gate: Gate, *, dataset: str, batch: int | str, docs: Path) -> GateVerdict:
+def judge_frame(
+    frame: "pd.DataFrame", checks: Sequence[Check], gate: Gate, *, dataset: str, batch: int | str, docs: Path, whole: bool = True
+) -> GateVerdict:
     """Judge the verdicts of one batch: one uint8 column per check id, indexed by row position.
 
-    Not passed if the share of rows that fail any check of severity error is above ``gate.failing``;
-    an empty batch passes. `Rejected` if Great Expectations could not judge. The page, ``<batch>.html`` in *docs*,
-    shows counts and some row positions, and stands alone: opening it loads nothing. Nothing is sent anywhere.
+    Not passed if the share of rows that fail any check of severity error is above ``gate.failing``; an empty batch passes,
+    and so does a window (not the *whole* source) in which fewer rows fail than ``gate.at_least``.
+    `Rejected` if Great Expectations could not judge. The page, ``<batch>.html`` in *docs*, shows counts and some row positions,
+    and stands alone: opening it loads nothing. Nothing is sent anywhere.
     """
-    judged = frame.assign(**{ROWS: _valid_rows(frame, checks)})
-    result = _validated(judged, suite_of(checks, gate, dataset=dataset))
+    valid = _valid_rows(frame, checks)
+    few = len(valid) - int(valid.sum()) < gate.counts_from(whole=whole)
+    result = _validated(frame.assign(**{ROWS: valid}), suite_of(checks, gate, dataset=dataset, few=few))
     positions = _positions(result)
     failing, rows = len(positions[ROWS]), len(frame)
     return GateVerdict(
@@ -100,14 +104,14 @@ def judge_frame(frame: "pd.DataFrame", checks: Sequence[Check], gate: Gate, *, d
     )
 
 
-def suite_of(checks: Sequence[Check], gate: Gate, *, dataset: str) -> "ExpectationSuite":
+def suite_of(checks: Sequence[Check], gate: Gate, *, dataset: str, few: bool = False) -> "ExpectationSuite":
     """Return the suite of a contract: the gate on whole rows first, then one expectation per check, in their order.
 
-    Warnings never fail a batch: their expectation holds whatever the share.
+    Warnings never fail a batch: their expectation holds whatever the share. So do all where too *few* rows fail to count.
     """
     gx = _great_expectations()
     known = expectations()
-    mostly = round(1 - gate.failing, 12)  # else 1 - 0.07 is a hair above 0.93
+    mostly = 0.0 if few else round(1 - gate.failing, 12)  # else 1 - 0.07 is a hair above 0.93
     rows = known[ROWS](column=ROWS, mostly=mostly, description=_both(_ROWS_TITLE), severity="critical")
     return gx.ExpectationSuite(name=dataset, expectations=[rows, *(_expectation(check, mostly) for check in checks)])
 

@@ -68,14 +68,14 @@ class Gate:
     docs: str | None
 
 
-def judge_batch(contract: Contract, checks: tuple[Check, ...], outcome: Outcome, batch: int) -> Gate:
-    """Let the contract's Great Expectations suite judge the verdict frame once."""
+def judge_batch(contract: Contract, checks: tuple[Check, ...], outcome: Outcome, batch: int, *, whole: bool) -> Gate:
+    """Let the contract's Great Expectations suite judge the verdict frame once, of the *whole* source or of a window."""
     if not outcome.read:
         return Gate(reasons=(), results=tuple(_result(check, 0, 0) for check in checks), docs=None)
     from schemas.expectations import judge_frame  # noqa: PLC0415 (importing it takes seconds; workers import it once)
 
     docs = settings().state / "docs" / contract.dataset
-    verdict = judge_frame(outcome.frame(), checks, contract.gate, dataset=contract.dataset, batch=str(batch), docs=docs)
+    verdict = judge_frame(outcome.frame(), checks, contract.gate, dataset=contract.dataset, batch=str(batch), docs=docs, whole=whole)
     results = tuple(_result(one.check, one.judged, one.failing) for one in verdict.checks)
     reasons = () if verdict.passed else (_too_many(outcome, contract),)
     return Gate(reasons=reasons, results=results, docs=str(verdict.docs))

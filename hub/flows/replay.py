@@ -99,7 +99,7 @@ def _stage(run: Run, target: Target, source: RememberedRows) -> gates.Outcome:
         account.outcome.suppression = erased.counts()
         stage.commit()
     seconds.of("replay", began)
-    verdict = gates.judge_batch(run.contract, run.checks, account.outcome, run.batch)
+    verdict = gates.judge_batch(run.contract, run.checks, account.outcome, run.batch, whole=False)
     _record_staged(run, read, account, verdict, seconds)
     return account.outcome
 

@@ -170,7 +170,7 @@ def _stage(run: Run, progress: Progress) -> None:
     tables = staged(names, run.shares, reprotected=False, unchanged=account.unchanged)
     began = time.perf_counter()
     with indexing(table for table, empty in zip(tables, first, strict=True) if empty):
-        verdict = gates.judge_batch(run.contract, run.checks, account.outcome, run.batch)
+        verdict = gates.judge_batch(run.contract, run.checks, account.outcome, run.batch, whole=window.after is None)
         began = seconds.of("gate", began)
     seconds.of("index", began)
     read = Read(window=window, until=until, snapshot=snapshot, based_on=state)

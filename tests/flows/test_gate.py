@@ -186,6 +186,22 @@ def test_a_row_of_tomorrow_is_told_with_both_clocks(town):
     assert reasons_of(batch)[0].rule == "clock"
 
 
+def test_one_bad_row_of_a_small_window_is_put_aside_and_holds_nothing_back(make_town):
+    town = make_town(mode="incremental, cursor: changed")
+    town.fill("police", people(3))
+    town.sync("register")
+    later = [("r9", "310101198001010012", "赵六", "1", "1980-01-01", None, "2026-01-02 00:00:00")]
+
+    town.fill("police", [*people(3), *later])
+    town.sync("register")
+
+    assert newest(town).state == "published"
+    assert town.all("SELECT count(*) FROM hub.quarantine WHERE closed_by IS NULL")[0]["count"] == 1
+    declare(town, "{failing: 0.5, at_least: 1, deletes: 0.5}")
+    town.fill("police", [*people(3), (*later[0][:-1], "2026-01-03 00:00:00")])
+    assert reasons_of(held(town, "break a rule"))[0].rule == "failing"
+
+
 def test_every_reason_is_told_at_once_with_numbers_limits_and_what_to_do_in_both_languages(town):
     declare(town, "{deletes: 0.1, failing: 0.1, volume: {rows: 1, share: 0.2}, freshness: {field: changed, hours: 1}}")
     for _ in range(3):

@@ -65,6 +65,18 @@ def test_a_batch_passes_up_to_the_gate_and_not_above(tmp_path: Path) -> None:
     assert (above.passed, above.failing, above.share) == (False, 4, 0.4)
 
 
+def test_in_a_window_the_share_counts_from_the_declared_number_of_failing_rows_on(tmp_path: Path) -> None:
+    gate, checks = Gate(failing=0.1, at_least=3), (check("a"),)
+
+    def passed(failing: int, gate: Gate = gate, **of: bool) -> bool:
+        return judge_frame(frame(4, a=list(range(failing))), checks, gate, dataset="r", batch=1, docs=tmp_path, **of).passed
+
+    assert passed(2, whole=False)
+    assert not passed(3, whole=False)
+    assert not passed(1, whole=True)
+    assert not passed(1, Gate(failing=0), whole=False)
+
+
 @pytest.mark.parametrize("percent", [1, 6, 7, 29, 57, 58])
 def test_a_share_equal_to_the_gate_passes_whatever_its_binary_form(tmp_path: Path, percent: int) -> None:
     verdict = judge_frame(

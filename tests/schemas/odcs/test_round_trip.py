@@ -195,6 +195,7 @@ def contracts(draw: st.DrawFn) -> Contract:
                 st.builds(
                     Gate,
                     failing=st.floats(0, 1),
+                    at_least=st.integers(1, 999),
                     deletes=st.floats(0, 1),
                     volume=st.none() | st.builds(Volume, recent=st.integers(3, 100), share=st.floats(0.01, 9)),
                     freshness=st.none() | st.builds(Freshness, field=own, hours=st.integers(1, 999), ahead_minutes=st.integers(0, 99)),

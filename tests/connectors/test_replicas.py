@@ -7,6 +7,8 @@ import pytest
 
 from connectors.protocol import Place, Window
 from connectors.registry import open_connector
+from hub.database.place import Place as ServerPlace
+from hub.database.programs import run_as_server
 from hub.errors import Unavailable
 from schemas.source import Replica
 
@@ -17,12 +19,10 @@ class Pair:
     """A primary and its streaming replica, both of the embedded PostgreSQL's binaries."""
 
     def __init__(self, place) -> None:
-        from hub.database import embedded
-
-        self.place, self._program = place, embedded._run
+        self.place = place
         self.folder = place.folder / "pair"
         self.folder.mkdir()
-        place._give(self.folder)
+        place.take_over(self.folder)
         self._run("initdb", f"--pgdata={self.folder / 'primary'}", "--username=postgres", "--auth=trust", "--locale=C", "--encoding=UTF8")
         self._start("primary")
         self._run(
@@ -31,7 +31,7 @@ class Pair:
         self._start("replica")
 
     def _run(self, program, *arguments):
-        self._program(self.place, program, *arguments)
+        run_as_server(self.place, program, *arguments)
 
     def _start(self, name):
         options = f"-c listen_addresses= -c unix_socket_directories={self.folder} -c port={self.port(name)}"
@@ -54,8 +54,6 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def pair(hub_state):
-    from hub.database.place import Place as ServerPlace
-
     place = ServerPlace.of_settings()
     place.prepare()
     made = Pair(place)

@@ -1,5 +1,6 @@
 """Where the embedded server lives on disk, and whose it is."""
 
+import fcntl
 import hashlib
 import os
 import pwd
@@ -145,18 +146,24 @@ def _trusted() -> set[int]:
 
 
 def _system_user() -> pwd.struct_passwd:
+    """Return the account that runs the server for root, creating it if there is none.
+
+    `useradd` of two processes at once gave it two numbers, one of which is nobody's: they go one after the other.
+    """
     try:
         return pwd.getpwnam(_SYSTEM_USER)
     except KeyError:
-        command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", _SYSTEM_USER]
+        pass
+    command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", _SYSTEM_USER]
+    accounts = os.open("/etc", os.O_RDONLY)
     try:
-        subprocess.run(command, check=True, capture_output=True)  # noqa: S603 (fixed command)
+        fcntl.flock(accounts, fcntl.LOCK_EX)
+        subprocess.run(command, check=False, capture_output=True)  # noqa: S603 (fixed command; fails if another process was first)
         return pwd.getpwnam(_SYSTEM_USER)
-    except (subprocess.SubprocessError, OSError, KeyError):
-        try:
-            return pwd.getpwnam(_SYSTEM_USER)  # another process created it meanwhile
-        except KeyError:
-            raise Unavailable(
-                f"root may not run PostgreSQL, and the system user `{_SYSTEM_USER}` could not be created",
-                remedy=f"run as an ordinary user, or create the user `{_SYSTEM_USER}` by hand",
-            ) from None
+    except (OSError, KeyError):
+        raise Unavailable(
+            f"root may not run PostgreSQL, and the system user `{_SYSTEM_USER}` could not be created",
+            remedy=f"run as an ordinary user, or create the user `{_SYSTEM_USER}` by hand",
+        ) from None
+    finally:
+        os.close(accounts)

@@ -1,6 +1,7 @@
 """The embedded server: private, with passwords, one of it, and hard to kill for good."""
 
 import os
+import pwd
 import shutil
 import signal
 import stat
@@ -73,6 +74,22 @@ def test_two_callers_at_once_get_one_server(state: Path) -> None:
     callers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     pids = {int(caller.communicate(timeout=60)[0]) for caller in callers}
     assert pids == {embedded.status().pid}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another user for the server")
+def test_processes_that_need_the_system_user_at_once_agree_on_its_number() -> None:
+    name = f"hub-test-{os.getpid()}"
+    code = f"from hub.database import place; place._SYSTEM_USER = {name!r}; print('ready', flush=True); input(); print(place._system_user().pw_uid)"
+    callers = [subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    try:
+        assert [caller.stdout.readline() for caller in callers] == ["ready\n"] * 4
+        for caller in callers:
+            caller.stdin.write("now\n")
+            caller.stdin.flush()
+        numbers = {int(caller.communicate(timeout=60)[0]) for caller in callers}
+        assert numbers == {pwd.getpwnam(name).pw_uid}
+    finally:
+        subprocess.run(["userdel", name], check=True)
 
 
 def test_the_server_outlives_its_caller_and_recovers_when_killed(state: Path) -> None:

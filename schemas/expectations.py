@@ -245,12 +245,19 @@ def _write_page(result: "ExpectationSuiteValidationResult", *, dataset: str, bat
     _great_expectations()
     from great_expectations.core.run_identifier import RunIdentifier  # noqa: PLC0415
     from great_expectations.render.renderer import ValidationResultsPageRenderer  # noqa: PLC0415
-    from great_expectations.render.view import DefaultJinjaPageView  # noqa: PLC0415
 
     result.meta["run_id"] = RunIdentifier(run_name=batch, run_time=datetime.now(UTC))
-    html = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(result))
+    html = _page_view().render(ValidationResultsPageRenderer().render(result))
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / f"{batch}.html"
     draft = page.with_suffix(".part")
     draft.write_text(standalone(html, title=f"{dataset} {batch}"), encoding="utf-8")
     return draft.replace(page)
+
+
+@cache
+def _page_view() -> Any:  # noqa: ANN401 (an untyped package)
+    """Return the one view of this process: each new one compiles its templates anew."""
+    from great_expectations.render.view import DefaultJinjaPageView  # noqa: PLC0415
+
+    return DefaultJinjaPageView()

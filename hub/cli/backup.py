@@ -119,3 +119,5 @@ def _show(made: "Recovery") -> None:
     table("基础库 · Libraries", ["库 library", "保留到版本 kept", "此后从 goes on from"], rows, right=(1, 2))
     if made.discarded:
         console.print(f"作废批次 · discarded batches: {', '.join(map(str, made.discarded))}")
+    if made.erased:
+        console.print(f"重新删除个人 · persons erased again: {made.erased}")

@@ -21,9 +21,8 @@ from hub.errors import Refused
 from hub.flows import erasure_log, holds
 from hub.flows.erasure_log import Entry, Grounds
 from hub.flows.persons import Person, by_identifier, by_marks, kind_of, namings, quarantined, spines, unsearchable
-from hub.flows.readiness import require_ready
+from hub.flows.readiness import acting
 from hub.flows.runs import throw_away
-from hub.flows.suppression import Mark
 from libraries import plan
 from libraries.erasure import Naming, bury, clear, collect, naming_rows, remove
 from libraries.layout import EntityLayout, layouts
@@ -62,19 +61,20 @@ def erase(identifier: str, kind: str, grounds: Grounds) -> Erasure:
     declared = declarations()
     domain = kind_of(declared, kind).domain or ""
     with _alone(declared, domain) as connection:
-        require_ready(connection)
         return _erase(connection, declared, by_identifier(connection, declared, identifier, kind_of(declared, kind)), grounds)
 
 
 def reapply(*, by: str) -> tuple[Erasure, ...]:
     """Erase again whom a restored, older database still knows, by the log kept outside it; return what was done.
 
-    Each on the grounds of the first time, recorded as *by*. What is in force already is passed over.
+    Each on the grounds of the first time, recorded as *by*. What is in force already is passed over. A recovery does this by itself.
     """
     declared, done = declarations(), []
-    for entry in erasure_log.standing():
+    with acting() as connection:
+        missing = erasure_log.not_in_force(connection)
+    for entry in missing:
         with _alone(declared, entry.domain) as connection:
-            if entry.marks <= _marks(connection, entry.domain):
+            if entry not in erasure_log.not_in_force(connection):
                 continue
             again = Grounds(
                 requester=entry.grounds.requester, approver=entry.grounds.approver, reason=entry.grounds.reason,
@@ -88,7 +88,6 @@ def lift(identifier: str, kind: str, grounds: Grounds) -> tuple[int, ...]:
     """Let an erased person come back with the next full reading of each source; return which erasures that ends."""
     declared = declarations()
     with _alone(declared, kind_of(declared, kind).domain or "") as connection:
-        require_ready(connection)
         person = by_identifier(connection, declared, identifier, kind_of(declared, kind))
         found = sa.text("DELETE FROM hub.suppression WHERE domain = :domain AND mark = ANY(:marks) RETURNING erasure")
         given = {"domain": person.domain, "marks": [one.mark for one in person.marks]}
@@ -109,17 +108,12 @@ def lift(identifier: str, kind: str, grounds: Grounds) -> tuple[int, ...]:
 def _alone(declared: Declarations, domain: str) -> Iterator[sa.Connection]:
     """Open a transaction in which nobody else erases, and nobody publishes into the libraries that know people of *domain*."""
     concerned = {layout.library for layout in spines(declared, domain)} | {one.table.library for _, _, one in namings(declared, domain)}
-    with engine(Role.WRITER).begin() as connection:
+    with acting() as connection:
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended('erasure', 0))"))
         for library in sorted(concerned):
             lock(connection, library)
         plan.require_applied(declared, connection, concerned)
         yield connection
-
-
-def _marks(connection: sa.Connection, domain: str) -> frozenset[Mark]:
-    query = sa.text("SELECT mark, key_version FROM hub.suppression WHERE domain = :domain")
-    return frozenset(Mark(mark=bytes(row.mark), key_version=row.key_version) for row in connection.execute(query, {"domain": domain}))
 
 
 def _erase(connection: sa.Connection, declared: Declarations, person: Person, grounds: Grounds, *, log: bool = True) -> Erasure:

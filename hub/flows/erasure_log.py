@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from hub.errors import Mistake
-from hub.flows.suppression import Mark
+from hub.flows.suppression import Mark, marks_in_force
 from hub.settings import settings
 
 
@@ -74,6 +76,13 @@ def standing() -> Iterator[Entry]:
     for place, entry in enumerate(entries):
         if not entry.lifted and not any(later.lifted and later.marks & entry.marks for later in entries[place + 1 :]):
             yield entry
+
+
+def not_in_force(connection: sa.Connection) -> tuple[Entry, ...]:
+    """Return the standing erasures that the database does not know, oldest first: it is older than they are, or was not told yet."""
+    entries = tuple(standing())
+    known = {domain: marks_in_force(connection, domain) for domain in {one.domain for one in entries}}
+    return tuple(one for one in entries if not one.marks <= known[one.domain])
 
 
 def _entry(line: dict[str, Any]) -> Entry:

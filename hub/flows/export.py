@@ -14,6 +14,7 @@ from audit.log import record
 from hub.database.engine import engine
 from hub.database.roles import Role
 from hub.errors import Refused
+from hub.flows.readiness import acting, require_ready
 from hub.flows.remembered import Remembered, remembered, target_of, unsealed
 from masking import letters
 from schemas.contract import Contract
@@ -42,6 +43,7 @@ def without_values(name: str, *, by: str) -> tuple[bytes, int]:
     """
     target = target_of(name)
     with engine(Role.WRITER).begin() as connection:
+        require_ready(connection)
         rows = remembered(connection, target)
         checks = _checks(connection, rows)
         details = {"dataset": target.dataset, "batch": target.batch, "rows": len(rows)}
@@ -77,6 +79,7 @@ def with_values(name: str, *, key_file: str, days: int, by: str, now: datetime |
     made = now or datetime.now(UTC)
     expires = made + timedelta(days=days)
     with engine(Role.WRITER).begin() as connection:
+        require_ready(connection)
         rows = remembered(connection, target)
         checks = _checks(connection, rows)
         values = unsealed(rows)
@@ -95,7 +98,7 @@ def with_values(name: str, *, key_file: str, days: int, by: str, now: datetime |
 def _require_own_officer(contract: Contract, recipient: str, by: str) -> None:
     if recipient in declarations().departments[contract.department].officer_keys:
         return
-    with engine(Role.WRITER).begin() as connection:
+    with acting() as connection:
         details = {"dataset": contract.dataset, "department": contract.department, "recipient": recipient}
         record(connection, Event.QUARANTINE_REFUSED, actor=by, details=details)
     raise Refused(

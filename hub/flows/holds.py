@@ -11,6 +11,7 @@ from hub.database.engine import engine
 from hub.database.roles import Role
 from hub.errors import Mistake, Refused
 from hub.flows.persons import by_identifier, kind_of
+from hub.flows.readiness import acting
 from libraries.erasure import Known
 from schemas.declarations import declarations
 
@@ -31,7 +32,7 @@ class Hold:
 def hold_subject(identifier: str, kind: str, *, reason: str, legal_basis: str, by: str) -> int:
     """Hold all rows of one person and return the hold's number; ``Refused`` if no library knows them."""
     declared = declarations()
-    with engine(Role.WRITER).begin() as connection:
+    with acting() as connection:
         known = by_identifier(connection, declared, identifier, kind_of(declared, kind)).known
         if not known.subjects:
             raise Refused("no library knows a person by that identifier", remedy="check the number; there is nothing to hold")
@@ -48,7 +49,7 @@ def hold_subject(identifier: str, kind: str, *, reason: str, legal_basis: str, b
 def hold_dataset(dataset: str, *, reason: str, legal_basis: str, by: str) -> int:
     """Hold everything of one dataset and return the hold's number."""
     declarations().contract(dataset)
-    with engine(Role.WRITER).begin() as connection:
+    with acting() as connection:
         number = _place(connection, dataset, reason, legal_basis, by)
         details = {"hold": number, "dataset": dataset, "reason": reason, "legal_basis": legal_basis}
         record(connection, Event.DATASET_HELD, actor=by, details=details)
@@ -68,7 +69,7 @@ def release(number: int, *, reason: str, by: str) -> None:
     statement = sa.text(
         "UPDATE hub.hold SET released_by = :by, released_at = now(), release_reason = :reason WHERE id = :id AND released_at IS NULL"
     )
-    with engine(Role.WRITER).begin() as connection:
+    with acting() as connection:
         if not connection.execute(statement, {"id": number, "by": by, "reason": reason}).rowcount:
             raise Mistake(f"there is no hold {number} in force", remedy="`hub subject holds` lists them")
         record(connection, Event.HOLD_RELEASED, actor=by, details={"hold": number, "reason": reason})

@@ -9,6 +9,7 @@ from audit.events import Event
 from audit.log import record
 from hub.database.engine import engine
 from hub.database.roles import Role
+from hub.flows.readiness import acting
 from schemas.contract import Contract
 from schemas.declarations import declarations
 
@@ -68,7 +69,7 @@ def resume(dataset: str, *, by: str, reason: str | None = None) -> None:
 
 def _set(dataset: str, *, paused: bool, by: str, reason: str | None, event: Event) -> None:
     declarations().contract(dataset)
-    with engine(Role.WRITER).begin() as connection:
+    with acting() as connection:
         set_paused(connection, dataset, paused=paused, by=by, reason=reason)
         record(connection, event, actor=by, details={"dataset": dataset, "reason": reason})
 

@@ -1,6 +1,6 @@
 """An officer's word that a restored older database is to serve again: a new epoch, recorded, from which everything is read again."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
@@ -8,8 +8,8 @@ from audit.events import Event
 from audit.log import record
 from hub.database.engine import engine
 from hub.database.roles import Role
-from hub.errors import Refused
-from hub.flows import checkpoint_files, checkpoints
+from hub.errors import HubError, Refused
+from hub.flows import checkpoint_files, checkpoints, erasure, erasure_log
 from hub.flows.checkpoint_files import Checkpoint
 from hub.flows.checkpoints import Present
 from hub.flows.key_checks import require_same_keys
@@ -22,12 +22,16 @@ _WHY = "its database was restored from a backup; read again"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """What a recovery did, or would do: what was found, the new epoch, where each library goes on, the batches thrown away."""
+    """What a recovery did, or would do: what was found, the new epoch, where each library goes on, the batches thrown away.
+
+    ``erased`` is how many persons were erased again, because the database is from before their erasure.
+    """
 
     found: tuple[str, ...]
     epoch: int
     libraries: tuple[LibraryEpoch, ...]
     discarded: tuple[int, ...]
+    erased: int
 
 
 def planned() -> Recovery:
@@ -42,12 +46,24 @@ def recover(*, by: str, reason: str) -> Recovery:
     """Open a new epoch in one transaction, and lift the checkpoint to it; killed in between, the next call of a run lifts it.
 
     Libraries go on above every version that was lost. Batches that were under way or held are discarded: their jobs read again
-    from the watermarks that were restored with the rows. ``Refused`` if the database is the newest there was, or a job runs.
+    from the watermarks that were restored with the rows. Then persons are erased again who were erased since the backup, by the log
+    kept outside the database; until the last of them is, the hub serves nobody, whatever cuts this off.
+    ``Refused`` if the database is the newest there was, or a job runs.
     """
     with engine(Role.OWNER).begin() as connection:
         made = _recover(connection, by=by, reason=reason)
     checkpoints.require_current_database()
-    return made
+    return replace(made, erased=_erase_again(by))
+
+
+def _erase_again(by: str) -> int:
+    try:
+        return len(erasure.reapply(by=by))
+    except HubError as error:
+        raise type(error)(
+            f"the new epoch is open, but not all persons erased since the backup are erased again: {error.problem}",
+            remedy=f"{error.remedy}; then run `hub subject reapply`. Until then no job runs",
+        ) from None
 
 
 def _recover(connection: sa.Connection, *, by: str, reason: str) -> Recovery:
@@ -68,7 +84,8 @@ def _recover(connection: sa.Connection, *, by: str, reason: str) -> Recovery:
         "libraries": {one.library: [one.kept, one.first] for one in libraries},
     }  # fmt: skip
     record(connection, Event.DATABASE_RECOVERED, actor=by, details=details)
-    return Recovery(found=found, epoch=epoch, libraries=libraries, discarded=discarded)
+    to_erase = len(erasure_log.not_in_force(connection))
+    return Recovery(found=found, epoch=epoch, libraries=libraries, discarded=discarded, erased=to_erase)
 
 
 def _open_epoch(connection: sa.Connection, now: Present, noted: tuple[Checkpoint, ...], *, by: str, reason: str) -> int:

@@ -48,6 +48,12 @@ class Mark:
     key_version: int
 
 
+def marks_in_force(connection: sa.Connection, domain: str) -> frozenset[Mark]:
+    """Return the marks of everybody of *domain* who is kept out now."""
+    query = sa.text("SELECT mark, key_version FROM hub.suppression WHERE domain = :domain")
+    return frozenset(Mark(mark=bytes(row.mark), key_version=row.key_version) for row in connection.execute(query, {"domain": domain}))
+
+
 def identifiers_of(shares: Sequence[Share]) -> tuple[Identifier, ...]:
     """Return the fields by which rows of *shares* name the person they are about, or one whose erasure the library acts on."""
     return tuple(dict.fromkeys(found for share in shares for found in _identifiers(share)))

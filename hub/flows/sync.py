@@ -26,7 +26,7 @@ from hub.flows.holding import hold
 from hub.flows.keys import keyring
 from hub.flows.locks import job_lock
 from hub.flows.publication import publish_staged
-from hub.flows.readiness import require_ready
+from hub.flows.readiness import acting, require_ready
 from hub.flows.reasons import as_gate
 from hub.flows.runs import Published, Run, single_shares, staged_rows, throw_away
 from hub.flows.shares import protection_of, shares_of
@@ -268,7 +268,7 @@ def release(batch_id: int, *, by: str, reason: str) -> Published:
     """Publish a held batch on an officer's word, with the reason in the audit log."""
     dataset = _dataset_of(batch_id)
     with job_lock(dataset):
-        with engine(Role.WRITER).begin() as connection:
+        with acting() as connection:
             state = batches.find(connection, batch_id).state
             if state != "held":
                 raise Refused(f"batch {batch_id} is {state}, not held", remedy="only a held batch can be released")
@@ -280,9 +280,8 @@ def release(batch_id: int, *, by: str, reason: str) -> Published:
 
 def discard(batch_id: int, *, by: str, reason: str) -> None:
     """Throw a staged or held batch away, with the reason in the audit log. The libraries stay as they are."""
-    with job_lock(_dataset_of(batch_id)):
-        with engine(Role.READER).connect() as connection:
-            batch = batches.find(connection, batch_id)
+    with job_lock(_dataset_of(batch_id)), acting() as connection:
+        batch = batches.find(connection, batch_id)
         if batch.state not in {"staged", "held"}:
             raise Refused(f"batch {batch_id} is {batch.state}", remedy="only a staged or held batch can be discarded")
-        _discard(batch_id, by, reason=reason)
+        throw_away(connection, batch_id, batch.dataset, by, reason=reason)

@@ -1,6 +1,7 @@
 """A restored older database: recognised, refused, recovered by a recorded act, and read back into step."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -16,15 +17,21 @@ from hub.database import embedded
 from hub.database.engine import engine
 from hub.database.place import Place
 from hub.errors import Mistake, Refused
-from hub.flows import backup, bases, checkpoints, recovery, restore, sync
+from hub.flows import backup, bases, checkpoints, erasure, export, holds, jobs, recovery, restore, retention, sync
+from hub.flows.erasure_log import Grounds
+from hub.flows.explaining import explain
+from hub.flows.replay import replay
+from hub.flows.withdrawal import withdraw_batch
 from hub.settings import settings
 from libraries.epochs import MARGIN
 from masking import keys as key_files
+from masking import letters
 from masking.seals import header, unseal
 from tests.backup.conftest import forget_settings
 from tests.flows.conftest import Row, Town
 from tests.flows.test_sync import BAD_NUMBER, LI, WANG, ZHANG, person
 
+GROUNDS = Grounds(requester="Wang", approver="Li", reason="asked for it", legal_basis="PIPL Art. 47", by="officer")
 LATER = [
     person("r4", "19700101", 7, "钱七"),
     ("r2", LI[1], "李四四", "1", "1985-01-01", "13800000002", "2026-01-02 00:00:00"),
@@ -102,9 +109,45 @@ def test_from_backup_to_the_same_libraries_as_without_a_disaster(make_town: Call
 
 
 def _expect_refusal(town: Town, told: str) -> None:
-    for serve in (lambda: town.sync("register"), lambda: bases.applied(by="test")):
-        with pytest.raises(Refused, match=told):
-            serve()
+    key = letters.new_identity()[1]
+    case = {"reason": "case", "legal_basis": "law", "by": "test"}
+    commands = {
+        "sync": lambda: town.sync("register"),
+        "release": lambda: sync.release(1, by="test", reason="right"),
+        "discard": lambda: sync.discard(1, by="test", reason="wrong"),
+        "withdraw": lambda: withdraw_batch(1, by="test", reason="wrong"),
+        "apply": lambda: bases.applied(by="test"),
+        "prune": lambda: retention.pruned(by="test"),
+        "replay": lambda: replay("register", started_by="test"),
+        "export": lambda: export.without_values("register", by="test"),
+        "export of values": lambda: export.with_values("register", key_file=key, days=1, by="test"),
+        "explain": lambda: explain("population", None, ZHANG[1], by="test"),
+        "erase": lambda: erasure.erase(ZHANG[1], "citizen_id", GROUNDS),
+        "lift": lambda: erasure.lift(ZHANG[1], "citizen_id", GROUNDS),
+        "reapply": lambda: erasure.reapply(by="test"),
+        "hold a person": lambda: holds.hold_subject(ZHANG[1], "citizen_id", **case),
+        "hold a dataset": lambda: holds.hold_dataset("register", **case),
+        "end a hold": lambda: holds.release(1, reason="settled", by="test"),
+        "pause": lambda: jobs.pause("register", by="test", reason="moved"),
+        "resume": lambda: jobs.resume("register", by="test"),
+    }
+    untouched = _everything(town)
+    served = []
+    for name, command in commands.items():
+        try:
+            command()
+        except Refused as refused:
+            assert re.search(told, refused.problem), name
+        else:
+            served.append(name)
+    assert served == []
+    assert _everything(town) == untouched
+
+
+def _everything(town: Town) -> dict[str, object]:
+    acts = town.all("SELECT count(*) AS n FROM audit.entry")
+    held = town.all("SELECT count(*) AS n FROM hub.hold WHERE released_at IS NULL")
+    return _held(town) | {"acts": acts, "holds": held, "jobs": town.all("SELECT dataset, paused FROM hub.job")}
 
 
 def _expect_marked_listing(kept: int) -> None:
@@ -206,6 +249,59 @@ class TestRecognition:
         published.fill("police", [ZHANG, LI, WANG])
         assert published.sync("register").versions == {"population": 2 + MARGIN + 1}
         assert checkpoints.warning() is None
+
+
+class TestErasuresSinceTheBackup:
+    @pytest.fixture
+    def restored(self, published):
+        """A database from before Zhang was erased, put back."""
+        name = backup.create(by="test").name
+        erasure.erase(ZHANG[1], "citizen_id", GROUNDS)
+        _down()
+        restore.restore(name, by="test", replace=True)
+        assert len(published.all("SELECT FROM population.person__register")) == 2
+        return published
+
+    def test_are_done_again_by_the_recovery(self, restored):
+        assert recovery.planned().erased == 1
+        assert len(restored.all("SELECT FROM population.person__register")) == 2  # planned only
+
+        assert recovery.recover(by="officer", reason="disk broke").erased == 1
+
+        assert restored.sync("register").versions == {}
+        assert len(restored.all("SELECT FROM population.person__register")) == 1
+        (entry,) = restored.all("SELECT actor FROM audit.entry WHERE event = 'subject:erased' ORDER BY id DESC LIMIT 1")
+        assert entry["actor"] == "officer"
+
+    def test_are_still_to_be_done_where_the_recovery_was_killed_before_them(self, restored):
+        with engine("hub_owner").begin() as connection:
+            recovery._recover(connection, by="test", reason="killed after its commit")
+
+        for serve in (lambda: restored.sync("register"), lambda: explain("population", None, LI[1], by="test")):
+            with pytest.raises(Refused, match="1 persons were erased"):
+                serve()
+        assert len(erasure.reapply(by="test")) == 1
+
+        restored.sync("register")
+        assert len(restored.all("SELECT FROM population.person__register")) == 1
+
+    def test_that_a_legal_hold_of_that_time_forbids_keep_every_job_from_running_until_it_ends(self, published):
+        case = holds.hold_subject(ZHANG[1], "citizen_id", reason="case", legal_basis="law", by="test")
+        name = backup.create(by="test").name
+        holds.release(case, reason="settled", by="test")
+        erasure.erase(ZHANG[1], "citizen_id", GROUNDS)
+        _down()
+        restore.restore(name, by="test", replace=True)
+
+        with pytest.raises(Refused, match=r"the new epoch is open.*a legal hold forbids it"):
+            recovery.recover(by="test", reason="disk broke")
+        with pytest.raises(Refused, match="erased"):
+            published.sync("register")
+        holds.release(case, reason="settled", by="test")
+        erasure.reapply(by="test")
+
+        published.sync("register")
+        assert len(published.all("SELECT FROM population.person__register")) == 1
 
 
 class TestWhatWasUnderWay:

@@ -195,6 +195,7 @@ def _forget() -> None:
             )
         )
     shutil.rmtree(settings().state / "checkpoint", ignore_errors=True)  # the next town has come less far
+    (settings().state / "erasures.jsonl").unlink(missing_ok=True)  # and has other people
 
 
 def settle(home: Path, patch: pytest.MonkeyPatch, *, mode: str = "full") -> Town:

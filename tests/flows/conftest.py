@@ -6,10 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
+from psycopg.conninfo import make_conninfo
 
+from hub.database import embedded
 from hub.database.engine import engine
+from hub.database.passwords import password
+from hub.database.roles import establish
 from hub.flows import keys, sync
 from hub.settings import settings
 from schemas.declarations import declarations
@@ -198,15 +203,19 @@ def _forget() -> None:
     (settings().state / "erasures.jsonl").unlink(missing_ok=True)  # and has other people
 
 
+def _forget_settings() -> None:
+    settings.cache_clear()
+    declarations.cache_clear()
+    keys.keyring.cache_clear()
+
+
 def settle(home: Path, patch: pytest.MonkeyPatch, *, mode: str = "full") -> Town:
     """Declare the town in *home*, empty the database, and make the town's library tables."""
     from libraries.plan import apply
 
     _write_home(home, mode=mode)
     patch.setenv("HUB_HOME", str(home))
-    settings.cache_clear()
-    declarations.cache_clear()
-    keys.keyring.cache_clear()
+    _forget_settings()
     keys.ensure_keys()
     _forget()
     apply(declarations(), engine("hub_owner"))
@@ -234,6 +243,64 @@ def make_town(hub_database: Path, tmp_path: Path) -> Iterator[Callable[..., Town
             return settle(tmp_path, patch, mode=mode)
 
         yield make
+    settings.cache_clear()
+    declarations.cache_clear()
+
+
+class Standing:
+    """Towns that several tests begin with: each is built once, kept, and put back whole for the next test that asks."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._administrator = make_conninfo(
+            host=str(embedded.status().socket), user=embedded.ADMINISTRATOR, password=password(embedded.ADMINISTRATOR), dbname="postgres"
+        )
+
+    def town(self, patch: pytest.MonkeyPatch, name: str, build: Callable[[Town], object]) -> Town:
+        """Return the town *name* as *build* left it, always in the same home."""
+        home, kept, checkpoint = self._folder / name, self._folder / f"{name}.kept", settings().state / "checkpoint"
+        if kept.exists():
+            patch.setenv("HUB_HOME", str(home))
+            _forget_settings()
+            for old, new in ((kept / "home", home), (kept / "checkpoint", checkpoint)):
+                shutil.rmtree(new, ignore_errors=True)
+                shutil.copytree(old, new)
+            self._copy(f"kept_{name}", "hub")
+            establish(self._administrator)
+            return Town(home)
+        home.mkdir()
+        town = settle(home, patch)
+        build(town)
+        shutil.copytree(home, kept / "home")
+        shutil.copytree(checkpoint, kept / "checkpoint")
+        self._copy("hub", f"kept_{name}")
+        return town
+
+    def _copy(self, old: str, new: str) -> None:
+        with psycopg.connect(self._administrator, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {new} WITH (FORCE)")
+            connection.execute(f"CREATE DATABASE {new} TEMPLATE {old} OWNER hub_owner STRATEGY file_copy")
+
+
+    def forget(self) -> None:
+        """Drop what is kept."""
+        with psycopg.connect(self._administrator, autocommit=True) as connection:
+            for kept in self._folder.glob("*.kept"):
+                connection.execute(f"DROP DATABASE kept_{kept.stem}")
+
+
+@pytest.fixture(scope="module")
+def _standing(hub_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
+    made = Standing(tmp_path_factory.mktemp("standing"))
+    yield made
+    made.forget()
+
+
+@pytest.fixture
+def standing(_standing: Standing) -> Iterator[Callable[[str, Callable[[Town], object]], Town]]:
+    """Return what gives the town *name* as *build* makes it; all that tests do with it is undone for the next."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield lambda name, build: _standing.town(patch, name, build)
     settings.cache_clear()
     declarations.cache_clear()
 

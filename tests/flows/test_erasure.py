@@ -2,6 +2,7 @@
 
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -90,8 +91,12 @@ def no_log(hub_state: Path) -> None:
 
 
 @pytest.fixture
-def full(town: Town) -> Town:
+def full(standing: Callable[..., Town]) -> Town:
     """Zhang is in the register with a history, insured, and married; Li too."""
+    return standing("full", _fill)
+
+
+def _fill(town: Town) -> None:
     town.fill("police", [person("r1", "19900307", 1, name="张大"), LI])
     town.fill("welfare", [(ZHANG[1], "张叁", "13900000002"), (LI[1], "李四", None)])
     town.fill("civil", [("m1", ZHANG[1], LI[1], "2015-05-20"), ("m2", LI[1], ZHANG[1], "2015-05-20")])
@@ -99,12 +104,16 @@ def full(town: Town) -> Town:
         town.sync(dataset)
     town.fill("police", [ZHANG, LI])
     town.sync("register")
-    return town
 
 
 @pytest.fixture
-def licensed(full: Town) -> Town:
+def licensed(standing: Callable[..., Town]) -> Town:
     """Licenses too: one held by Zhang, one on which Zhang acted, one that Zhang witnessed."""
+    return standing("licensed", _license)
+
+
+def _license(full: Town) -> None:
+    _fill(full)
     library = full.home / "schemas" / "libraries" / "population.yaml"
     library.write_text(library.read_text(encoding="utf-8") + LICENSE, encoding="utf-8")
     (full.home / "schemas" / "contracts" / "police" / "licenses.yaml").write_text(LICENSES, encoding="utf-8")
@@ -114,7 +123,6 @@ def licensed(full: Town) -> Town:
     declarations.cache_clear()
     apply(declarations(), engine("hub_owner"))
     full.sync("licenses")
-    return full
 
 
 def test_every_row_of_the_person_goes_now_and_in_history_and_nobody_elses(full):

@@ -55,13 +55,16 @@ def as_of(path: str, version: int, columns: str) -> list[tuple[object, ...]]:
 
 
 @pytest.fixture
-def loaded(town):
+def loaded(standing):
     """A town with two versions of its register: one person's name changed."""
+    return standing("renamed", _load)
+
+
+def _load(town):
     town.fill("police", [ZHANG, LI, WANG])
     town.sync("register")
     town.fill("police", [ZHANG, person("r2", "19850101", 3, "李四四"), WANG])
     town.sync("register")
-    return town
 
 
 def versions(town) -> list[int]:

@@ -42,14 +42,17 @@ def waiting(town) -> int:
 
 
 @pytest.fixture
-def strict(town):
+def strict(standing):
     """A register of which one row fails a rule that is too strict, and is gone from the source since."""
+    return standing("strict", _be_strict)
+
+
+def _be_strict(town):
     among(town, "1", "2")
     town.fill("police", [GOOD, ODD])
     town.sync("register")
     assert (records(town), waiting(town)) == (["r1"], 1)
     (town.home / "police.sqlite").unlink()
-    return town
 
 
 def test_a_corrected_rule_lets_the_row_in_without_the_source(strict):
@@ -206,10 +209,13 @@ def events(town, event: str) -> list[dict[str, object]]:
 
 
 @pytest.fixture
-def leaky(town):
+def leaky(standing):
+    return standing("leaky", _leak)
+
+
+def _leak(town):
     town.fill("police", [GOOD, SECRET])
     town.sync("register")
-    return town
 
 
 def test_an_export_names_row_rule_and_field_in_both_languages_and_no_value(leaky):

@@ -1,5 +1,6 @@
 """Nothing is kept longer than its contract says, and nothing that a court wants is lost."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -27,14 +28,17 @@ def rows(town: Town, table: str) -> int:
 
 
 @pytest.fixture
-def aged(town: Town) -> Town:
+def aged(standing: Callable[..., Town]) -> Town:
     """Versions 2, 3 and 4, each with one row changed; everything but the newest version is years old."""
+    return standing("aged", _age)
+
+
+def _age(town: Town) -> None:
     for name in ("张一", "张二", "张三"):
         town.fill("police", [person("r1", "19900307", 1, name=name), LI])
         town.sync("register")
     with engine("hub_owner").begin() as connection:
         connection.exec_driver_sql("UPDATE hub.library_version SET made_at = made_at - interval '4 years' WHERE version < 4")
-    return town
 
 
 def test_what_ended_before_the_declared_time_goes_and_what_ended_since_stays(aged):

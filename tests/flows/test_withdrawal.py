@@ -39,11 +39,14 @@ def phones(town: Town) -> list[dict[str, object]]:
 
 
 @pytest.fixture
-def loaded(town: Town) -> Town:
+def loaded(standing: Callable[..., Town]) -> Town:
     """Two persons, one of whom changes, one leaves and one comes in a second batch."""
+    return standing("loaded", _load)
+
+
+def _load(town: Town) -> None:
     town.fill("police", [ZHANG, LI])
     town.sync("register")
-    return town
 
 
 def second(town: Town) -> int:

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import sqlalchemy as sa
 
 from hub.database.engine import engine
 from hub.database.roles import Role
-from hub.errors import Unavailable
+from hub.errors import HubError, Unavailable
 
 READER_WAIT_SECONDS = 60.0
 
@@ -19,7 +19,7 @@ def reader_slot(source: str, readers: int, *, wait: float = READER_WAIT_SECONDS)
 
     Waits for a slot, then raises :class:`Unavailable`.
     """
-    with engine(Role.WRITER).connect() as connection:
+    with _locking() as connection:
         deadline = time.monotonic() + wait
         while not any(_taken(connection, f"source:{source}:{slot}") for slot in range(readers)):
             if time.monotonic() >= deadline:
@@ -29,6 +29,17 @@ def reader_slot(source: str, readers: int, *, wait: float = READER_WAIT_SECONDS)
                 )
             time.sleep(min(1.0, wait / 10))
         yield
+
+
+@contextmanager
+def _locking() -> Iterator[sa.Connection]:
+    """Yield a connection that takes locks; they are free when this ends, not a moment later when the server sees it close."""
+    with engine(Role.WRITER).connect() as connection:
+        try:
+            yield connection
+        finally:
+            with suppress(HubError, sa.exc.SQLAlchemyError):  # if the connection broke, the server has freed them
+                connection.execute(sa.text("SELECT pg_advisory_unlock_all()"))
 
 
 def _taken(connection: sa.Connection, name: str) -> bool:
@@ -43,7 +54,7 @@ def job_lock(dataset: str) -> Iterator[None]:
 
     Raise :class:`Unavailable` at once if another process holds it.
     """
-    with engine(Role.WRITER).connect() as connection:
+    with _locking() as connection:
         if not _taken(connection, f"job:{dataset}"):
             raise Unavailable(f"the job of {dataset} is running already", remedy="wait for it to end (`hub batch list`), then try again")
         yield

@@ -281,7 +281,6 @@ class Standing:
             connection.execute(f"DROP DATABASE IF EXISTS {new} WITH (FORCE)")
             connection.execute(f"CREATE DATABASE {new} TEMPLATE {old} OWNER hub_owner STRATEGY file_copy")
 
-
     def forget(self) -> None:
         """Drop what is kept."""
         with psycopg.connect(self._administrator, autocommit=True) as connection:

@@ -3,7 +3,7 @@
 import pytest
 
 from hub.errors import Unavailable
-from hub.flows.locks import reader_slot
+from hub.flows.locks import job_lock, reader_slot
 
 
 @pytest.fixture(autouse=True)
@@ -43,3 +43,9 @@ def test_who_waits_gets_the_slot_when_it_is_free():
     with reader_slot("register", 1, wait=5):
         assert free.is_set()
     other.join()
+
+
+def test_the_lock_of_a_job_is_free_the_moment_it_ends():
+    for _ in range(20):
+        with job_lock("register"):
+            pass

@@ -195,6 +195,19 @@ def cursors_are_not_sensitive(declared: Declarations) -> Iterator[Finding]:
             )
 
 
+def cursors_are_always_there(declared: Declarations) -> Iterator[Finding]:
+    """A row without a cursor value lies in no window, so the contract must call such a row a mistake."""
+    for contract, written in _contracts(declared):
+        field = _field(contract, contract.sync.cursor or "")
+        if contract.sync.mode is Mode.INCREMENTAL and field is not None and not field.required:
+            yield written.finding(
+                "sync",
+                "cursor",
+                problem=f"`{field.name}` may be missing, and a row without it lies in no window",
+                remedy="say `required: true` at the field: rows without it are then quarantined and shown; or use `mode: full`",
+            )
+
+
 def freshness_can_be_told(declared: Declarations) -> Iterator[Finding]:
     """The age of a source is told by a date or a time, and told in clear."""
     for contract, written in _contracts(declared):
@@ -579,6 +592,7 @@ CHECKS: tuple[Check, ...] = (
     former_names_and_types_are_former,
     contracts_use_their_own_fields,
     cursors_are_not_sensitive,
+    cursors_are_always_there,
     freshness_can_be_told,
     schedules_are_timetables,
     kinds_and_codes_exist,

@@ -1,14 +1,23 @@
 """``hub sync``: one job, here and now, without Airflow."""
 
+from typing import Annotated
+
+import typer
+
 from hub.cli.printing import actor, console, progress, table
 
+Full = Annotated[bool, typer.Option("--full", help="整表重读，不论游标 · read everything, whatever the cursor says")]
+After = Annotated[str | None, typer.Option(help="补录窗口：游标大于此值的行 · backfill: rows whose cursor is greater")]
+Until = Annotated[str | None, typer.Option(help="补录窗口：游标不大于此值的行 · backfill: rows whose cursor is not greater")]
 
-def sync(dataset: str) -> None:
+
+def sync(dataset: str, full: Full = False, after: After = None, until: Until = None) -> None:
     """立即运行一个作业（不经 Airflow） · Run one job here and now, without Airflow."""
     from hub.flows import sync as flow
+    from hub.flows.windows import Asked
 
     with progress() as shown:
-        published = flow.sync(dataset, started_by=actor(), progress=shown)
+        published = flow.sync(dataset, started_by=actor(), asked=Asked(full=full, after=after, until=until), progress=shown)
     rows = [
         (path, one.new, one.changed, one.reprotected, one.unchanged, one.superseded, one.deleted) for path, one in published.merged.items()
     ]

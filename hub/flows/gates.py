@@ -13,7 +13,7 @@ from hub.flows.batches import CheckResult
 from hub.flows.freshness import Newest, hub_now, judge_freshness
 from hub.flows.reasons import Reason
 from hub.flows.stream import Taken
-from hub.flows.volume import judge_volume, size_of, sizes_before
+from hub.flows.volume import Size, judge_volume, sizes_before
 from hub.settings import settings
 from libraries.publishing import Staged
 from libraries.statements import scalar
@@ -102,12 +102,11 @@ def _too_many(outcome: Outcome, contract: Contract) -> Reason:
 
 
 def reasons_to_hold(
-    connection: sa.Connection, contract: Contract, batch: int, outcome: Outcome, *, whole: bool, shares: tuple[Staged, ...]
+    connection: sa.Connection, contract: Contract, outcome: Outcome, *, size: Size | None, shares: tuple[Staged, ...]
 ) -> tuple[Reason, ...]:
-    """Return every reason beyond the rules to hold a staged batch, read from the *whole* source or a window."""
+    """Return every reason beyond the rules to hold a staged batch; one without a *size* is like no other."""
     found = [*deletes(connection, contract, shares)]
-    if contract.gate.volume is not None:
-        size = size_of(connection, batch, rows=outcome.read, whole=whole)
+    if contract.gate.volume is not None and size is not None:
         volume = judge_volume(size, sizes_before(connection, contract.dataset), contract.gate.volume)
         found += [volume] if volume else []
     zone = ZoneInfo(settings().timezone)

@@ -121,9 +121,8 @@ def _publish(run: Run, batch: batches.Batch) -> Published | None:
         path, one = run.shares[number].path, shares[number]
         accepted = batch.state == "held" and holding.names_a_disagreement(batch)
         target = reconciliation.reconcile(connection, run, batch, merged[path], one, waiting[one.layout.library], accepted=accepted)
-        reconciliation.close_quarantine(
-            connection, run.contract.dataset, names, full=batch.cursor_after is None and "replayed" not in batch.counts
-        )
+        whole = bool(batch.counts["whole"]) and "replayed" not in batch.counts
+        reconciliation.close_quarantine(connection, run.contract.dataset, names, full=whole)
         _record_published(connection, run, batch, merged, versions, str(target), seconds=time.perf_counter() - began)
         drop(connection, run.batch)
     checkpoints.note()
@@ -151,13 +150,19 @@ def _record_published(
         connection, run.batch, state="published", ended_at=datetime.now(UTC), target_checksum=target,
         counts=batch.counts | {"entities": counts, "versions": versions}, seconds=batch.seconds | {"publish": round(seconds, 3)},
     )  # fmt: skip
+    cursor = None if "asked" in batch.counts else batch.cursor_until
     connection.execute(
         sa.text(
             "INSERT INTO hub.watermark (dataset, cursor, protection, batch) VALUES (:dataset, :cursor, :protection, :batch) "
             "ON CONFLICT (dataset) DO UPDATE SET cursor = coalesce(excluded.cursor, hub.watermark.cursor), "
             "protection = excluded.protection, batch = excluded.batch"
         ),
-        {"dataset": run.contract.dataset, "cursor": batch.cursor_until, "protection": run.protection, "batch": run.batch},
+        {
+            "dataset": run.contract.dataset,
+            "cursor": cursor,
+            "protection": run.protection,
+            "batch": run.batch,
+        },
     )
     details = {"batch": run.batch, "dataset": run.contract.dataset, "versions": versions, "counts": counts, "target_checksum": target}
     record(connection, Event.BATCH_PUBLISHED, actor=run.started_by, details=json.loads(json.dumps(details)))

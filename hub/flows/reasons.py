@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 
 from hub.flows.batches import Batch
 
-Rule = Literal["failing", "deletes", "volume", "freshness", "clock", "reconciliation", "drift"]
+Rule = Literal["failing", "deletes", "volume", "freshness", "clock", "reconciliation", "drift", "cursor"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

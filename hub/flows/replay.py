@@ -26,6 +26,7 @@ from hub.flows.runs import Run, single_shares, staged_rows, throw_away
 from hub.flows.stream import Seconds
 from hub.flows.suppression import WithoutErased
 from hub.flows.taking import Account, Taking, staging
+from hub.flows.windows import Opened
 from libraries.views import quoted
 from masking.fingerprints import Tags, key_tags
 from schemas.declarations import declarations
@@ -90,7 +91,10 @@ def _throw_away(run: Run, *, reason: str) -> None:
 
 
 def _stage(run: Run, target: Target, source: RememberedRows) -> gates.Outcome:
-    seconds, read = Seconds(), sync.Read(window=Window(), until=None, snapshot="quarantine", based_on=sync.based_on(run))
+    seconds, read = (
+        Seconds(),
+        sync.Read(opened=Opened(window=Window(), until=None), asked=run.asked, snapshot="quarantine", based_on=sync.based_on(run)),
+    )
     began = time.perf_counter()
     zone = run.declared.sources[run.contract.source].timezone
     erased = WithoutErased(source, run.contract, run.shares, timezone=zone)

@@ -11,6 +11,7 @@ from connectors.protocol import Window
 from hub.flows import batches
 from hub.flows.shares import Share
 from hub.flows.staging import Names, drop
+from hub.flows.windows import AS_DECLARED, Asked
 from libraries.publishing import Merged
 from libraries.statements import scalar
 from libraries.views import quoted
@@ -21,7 +22,7 @@ from schemas.rules.checks import Check, set_check
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What one run works with: the declarations it was planned by, its shares, its window."""
+    """What one run works with: the declarations it was planned by, its shares, its window, and what an officer asked of it."""
 
     declared: Declarations
     contract: Contract
@@ -31,6 +32,7 @@ class Run:
     batch: int
     window: Window
     started_by: str
+    asked: Asked = AS_DECLARED
 
     @property
     def libraries(self) -> tuple[str, ...]:

@@ -7,18 +7,17 @@ the result is as if nothing had happened: staging commits at its end, publishing
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
 from audit.events import Event
 from audit.log import record
-from connectors.protocol import Connector, Window
 from hub.database.engine import engine
 from hub.database.roles import Role
 from hub.errors import HubError, Refused
-from hub.flows import batches, drift, gates
+from hub.flows import batches, drift, gates, windows
 from hub.flows.clock import require_clock
 from hub.flows.code import code_version
 from hub.flows.freshness import newest_of
@@ -35,9 +34,11 @@ from hub.flows.staging import Names, indexing, staged
 from hub.flows.stream import Seconds
 from hub.flows.suppression import WithoutErased
 from hub.flows.taking import Account, Taking, empty_tables, staging
+from hub.flows.volume import size_of
+from hub.flows.windows import AS_DECLARED, Asked, Opened
 from libraries import plan
 from libraries.versions import current_version
-from schemas.contract import Contract, Mode
+from schemas.contract import Contract
 from schemas.declarations import Declarations, declarations
 from schemas.rules.checks import checks_of, set_check
 
@@ -48,21 +49,22 @@ def quiet(_step: str, _rows: int) -> None:
     """Report nothing."""
 
 
-def sync(dataset: str, *, started_by: str, progress: Progress = quiet) -> Published:
+def sync(dataset: str, *, started_by: str, asked: Asked = AS_DECLARED, progress: Progress = quiet) -> Published:
     """Stage and publish *dataset*; raise :class:`Rejected` if the gate holds the batch."""
-    return publish(stage(dataset, started_by=started_by, progress=progress), started_by=started_by)
+    return publish(stage(dataset, started_by=started_by, asked=asked, progress=progress), started_by=started_by)
 
 
-def stage(dataset: str, *, started_by: str, progress: Progress = quiet) -> int:
+def stage(dataset: str, *, started_by: str, asked: Asked = AS_DECLARED, progress: Progress = quiet) -> int:
     """Read, check, protect and stage one batch of *dataset*, judge it, and return its id.
 
     What an earlier run left unfinished is discarded first. A held batch waits for an officer: :class:`Refused`.
     """
     declared = declarations()
     contract = declared.contract(dataset)
+    windows.require_possible(contract, asked, timezone=declared.sources[contract.source].timezone)
     with job_lock(dataset):
         require_not_paused(dataset)
-        run = plan_run(declared, contract, started_by)
+        run = plan_run(declared, contract, started_by, asked)
         try:
             _stage(run, progress)
         except HubError as error:
@@ -89,7 +91,7 @@ def require_not_paused(dataset: str) -> None:
         )
 
 
-def plan_run(declared: Declarations, contract: Contract, started_by: str) -> Run:
+def plan_run(declared: Declarations, contract: Contract, started_by: str, asked: Asked = AS_DECLARED) -> Run:
     """Record a planned batch of *contract* and return its run; what an earlier run left unfinished is discarded."""
     shares = shares_of(declared, contract, keyring())
     protection = protection_of(shares, declared, keyring())
@@ -98,7 +100,7 @@ def plan_run(declared: Declarations, contract: Contract, started_by: str) -> Run
         require_clock(connection)
         plan.require_applied(declared, connection, {share.layout.library for share in shares})
         _discard_unfinished(connection, contract.dataset, started_by)
-        window = _window_start(connection, contract, protection)
+        window = windows.start(connection, contract, protection, asked)
         batch = batches.begin(
             connection,
             {
@@ -121,19 +123,8 @@ def plan_run(declared: Declarations, contract: Contract, started_by: str) -> Run
         batch=batch,
         window=window,
         started_by=started_by,
+        asked=asked,
     )
-
-
-def _window_start(connection: sa.Connection, contract: Contract, protection: str) -> Window:
-    """Return where reading begins: after the watermark, or at the beginning if rows must be protected anew."""
-    if contract.sync.mode is Mode.FULL or contract.sync.cursor is None:
-        return Window()
-    cursor = contract.field(contract.sync.cursor).source_column
-    query = sa.text("SELECT cursor, protection FROM hub.watermark WHERE dataset = :dataset")
-    mark = connection.execute(query, {"dataset": contract.dataset}).one_or_none()
-    if mark is None or mark.protection != protection:
-        return Window(cursor=cursor)
-    return Window(cursor=cursor, after=mark.cursor)
 
 
 def _discard_unfinished(connection: sa.Connection, dataset: str, actor: str) -> None:
@@ -155,13 +146,13 @@ def _stage(run: Run, progress: Progress) -> None:
     state, first = based_on(run), empty_tables(run)
     zone = run.declared.sources[run.contract.source].timezone
     began = time.perf_counter()
-    with open_source(run.declared, run.contract, now=datetime.now(UTC)) as opened, staging(run) as stage:
-        erased = WithoutErased(drift.watched(run, opened), run.contract, run.shares, timezone=zone)
+    with open_source(run.declared, run.contract, now=datetime.now(UTC)) as session, staging(run) as stage:
+        erased = WithoutErased(drift.watched(run, session), run.contract, run.shares, timezone=zone)
         source = erased.session
-        window, until = _window(run, source)
+        opened = windows.opened(run.contract, run.window, source, asked=run.asked, timezone=zone)
         seconds.of("open", began)
         earlier = Counter(source.oddities)
-        account, window = Taking(run, stage, seconds, progress).take(source, window)
+        account, window = Taking(run, stage, seconds, progress).take(source, opened.window)
         account.outcome.oddities = source.oddities - earlier
         account.outcome.suppression = erased.counts()
         account.outcome.newest = newest_of(run.contract, source, timezone=zone)
@@ -173,7 +164,7 @@ def _stage(run: Run, progress: Progress) -> None:
         verdict = gates.judge_batch(run.contract, run.checks, account.outcome, run.batch, whole=window.after is None)
         began = seconds.of("gate", began)
     seconds.of("index", began)
-    read = Read(window=window, until=until, snapshot=snapshot, based_on=state)
+    read = Read(opened=replace(opened, window=window), asked=run.asked, snapshot=snapshot, based_on=state)
     _record_staged(run, read, account, verdict, seconds)
 
 
@@ -181,10 +172,15 @@ def _stage(run: Run, progress: Progress) -> None:
 class Read:
     """What was read, and the state of the libraries it was compared with."""
 
-    window: Window
-    until: str | None
+    opened: Opened
+    asked: Asked
     snapshot: str | None
     based_on: dict[str, int]
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing was left out."""
+        return not self.opened.window.bounded
 
 
 def based_on(run: Run) -> dict[str, int]:
@@ -193,26 +189,13 @@ def based_on(run: Run) -> dict[str, int]:
         return {library: current_version(connection, library) for library in run.libraries}
 
 
-def _window(run: Run, source: Connector) -> tuple[Window, str | None]:
-    """Return the window to read, and the cursor value up to which the library will be in step.
-
-    It opens earlier than the watermark by the declared lateness, and closes at the source's newest value.
-    """
-    cursor, after = run.window.cursor, run.window.after
-    if cursor is None:
-        return Window(), None
-    until = source.newest(cursor)
-    if after is None:
-        return Window(), until
-    late = run.contract.sync.late_seconds
-    return Window(cursor=cursor, after=source.earlier(after, late) if late else after, until=until), until
-
-
 def counts_of(read: Read, account: Account) -> dict[str, object]:
     """Return what a batch's record counts, in rows; checksums and versions are what publishing holds the library against."""
     counts = account.outcome.counts()
     counts |= {"source_rows": account.rows, "without_key": account.without_key, "repeated_keys": account.repeated}
-    counts |= {"unchanged": account.unchanged, "based_on": read.based_on}
+    counts |= {"unchanged": account.unchanged, "based_on": read.based_on, "whole": read.whole}
+    if read.asked.window and not read.whole:
+        counts["asked"] = {"after": read.asked.after, "until": read.asked.until}
     return counts | {"held_before": str(account.before), "expected": str(account.expected)}
 
 
@@ -220,13 +203,15 @@ def _record_staged(run: Run, read: Read, account: Account, verdict: gates.Gate, 
     counts = counts_of(read, account)
     with engine(Role.WRITER).begin() as connection:
         tables = staged(Names(batch=run.batch), run.shares, reprotected=False, unchanged=account.unchanged)
-        whole = read.window.after is None
-        reasons = verdict.reasons + gates.reasons_to_hold(connection, run.contract, run.batch, account.outcome, whole=whole, shares=tables)
+        size = None if "asked" in counts else size_of(connection, run.batch, rows=account.outcome.read, whole=read.whole)
+        reasons = verdict.reasons + gates.reasons_to_hold(connection, run.contract, account.outcome, size=size, shares=tables)
         reasons += drift.reasons(connection, run.batch)
-        counts |= {"staged": staged_rows(connection, run)}
+        counts |= {"staged": (rows := staged_rows(connection, run))}
+        reasons += windows.went_backwards(run.contract, read.opened, {one.rows: rows[one.rows] for one in tables})
         batches.record_checks(connection, run.batch, verdict.results)
         batches.update(
-            connection, run.batch, state="staged", snapshot=read.snapshot, cursor_after=read.window.after, cursor_until=read.until,
+            connection, run.batch, state="staged", snapshot=read.snapshot, cursor_after=read.opened.window.after,
+            cursor_until=read.opened.window.until or read.opened.until,
             counts=counts, seconds={step: round(spent, 3) for step, spent in seconds.spent.items()},
             source_checksum=str(account.source), gate=as_gate(reasons), docs=verdict.docs,
         )  # fmt: skip

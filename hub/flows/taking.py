@@ -77,8 +77,9 @@ class Taking:
     def take(self, source: Connector, window: Window) -> tuple[Account, Window]:
         """Stage the rows of *window* and return what came of it, with the window that was really read.
 
-        Where the source has rows that neither the library knows nor the window shows (a row that came in with an old
-        cursor value), all of it is read. Raise :class:`Rejected` if a row that was read is nowhere.
+        All of it is read where the source has rows that neither the library knows nor the window shows (a row that came in
+        with an old cursor value), or that no window can show (the cursor is missing).
+        Raise :class:`Rejected` if a row that was read is nowhere.
         """
         if not window.bounded:
             return self._take_all(source, Doubts()), Window()
@@ -87,8 +88,10 @@ class Taking:
         keys = key_pass(source, contract, shares, tuple(self._single), timezone=self._stream.timezone, progress=self._progress)
         doubts = self._doubts(keys)
         self._seconds.of("key_pass", began)
-        self._read(source, window, doubts)
-        if self._unexplained(keys):
+        hidden = without(keys.in_no_window.sorted(), self._open_tags)
+        if not len(hidden):
+            self._read(source, window, doubts)
+        if len(hidden) or self._unexplained(keys):
             self._stage.empty()
             self._forget()
             return self._take_all(source, doubts), Window()

@@ -71,11 +71,12 @@ def size_of(connection: sa.Connection, batch: int, *, rows: int, whole: bool) ->
 
 
 def sizes_before(connection: sa.Connection, dataset: str) -> tuple[Size, ...]:
-    """Return the sizes of the published batches of *dataset*, newest first; replays of quarantined rows are no measure."""
+    """Return the sizes of the published batches of *dataset*, newest first; replays and windows asked for are no measure."""
     query = sa.text(
-        "SELECT (counts ->> 'read')::bigint AS rows, cursor_after IS NULL AS whole, "
+        "SELECT (counts ->> 'read')::bigint AS rows, coalesce((counts ->> 'whole')::boolean, cursor_after IS NULL) AS whole, "
         "extract(epoch FROM started_at - lag(started_at) OVER (ORDER BY id)) AS seconds FROM hub.batch "
-        "WHERE dataset = :dataset AND state = 'published' AND counts ? 'read' AND NOT counts ? 'replayed' ORDER BY id DESC LIMIT :limit"
+        "WHERE dataset = :dataset AND state = 'published' AND counts ? 'read' "
+        "AND NOT counts ?| ARRAY['replayed', 'asked'] ORDER BY id DESC LIMIT :limit"
     )
     found = connection.execute(query, {"dataset": dataset, "limit": _LOOKED_THROUGH})
     return tuple(Size(rows=row.rows, whole=row.whole, seconds=float(row.seconds) if row.seconds is not None else None) for row in found)

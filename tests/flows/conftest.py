@@ -69,7 +69,7 @@ fields:
   - {name: sex, title: {zh: 性别, en: Sex}, type: string, level: L2}
   - {name: born, title: {zh: 出生, en: Born}, type: date, level: L3, kind: birth_date}
   - {name: phone, title: {zh: 电话, en: Telephone}, type: string, level: L3, kind: mobile}
-  - {name: changed, title: {zh: 更新, en: Changed}, type: timestamp, level: L1}
+  - {name: changed, title: {zh: 更新, en: Changed}, type: timestamp, level: L1, required: true}
 rules:
   - {rule: birth_agrees, fields: [born, citizen_no]}
 contributes:

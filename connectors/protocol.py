@@ -40,8 +40,8 @@ class Place:
 class Part:
     """One stretch of a place: rows with ``low <= column < high``; without ``low`` from the start, nulls included.
 
-    Bounds are the source's own values, often somebody's identifiers: they stay in memory,
-    are not shown, and mean something only to sessions of the connector that gave them.
+    Bounds are the source's own values (text, numbers, times or bytes), often somebody's identifiers: they are not shown,
+    are kept sealed only, and mean something only to sessions of the connector that gave them.
     """
 
     column: str

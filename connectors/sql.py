@@ -43,15 +43,20 @@ def column(name: str, mark: str = '"') -> str:
     return f"place.{quoted(name, mark)}"
 
 
-def condition(window: Window, bound: Callable[[str, object], str], mark: str = '"') -> str:
-    """Return the WHERE clause of *window* (empty if unbounded); *bound* writes a column's bound safely."""
+def condition(
+    window: Window, bound: Callable[[str, object], str], mark: str = '"', *, stored: Callable[[str, object], str] | None = None
+) -> str:
+    """Return the WHERE clause of *window* (empty if unbounded).
+
+    *bound* writes a column's bound safely, *stored* the bound of a part, a value as it is stored, where that differs.
+    """
     terms = []
     if window.cursor is not None:
         name = column(window.cursor, mark)
         terms += [f"{name} > {bound(window.cursor, window.after)}"] if window.after is not None else []
         terms += [f"{name} <= {bound(window.cursor, window.until)}"] if window.until is not None else []
     if window.part is not None and not window.part.whole:
-        terms.append(_within(window.part, bound, mark))
+        terms.append(_within(window.part, stored or bound, mark))
     return f" WHERE {' AND '.join(terms)}" if terms else ""
 
 

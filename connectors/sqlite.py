@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import sqlite3
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from dataclasses import field as setting
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -127,8 +125,8 @@ class SqliteSession(Session):
         def step(low: object, offset: int) -> object:
             where = f"{name} > :low" if low is not None else f"{name} IS NOT NULL"
             statement = f"SELECT {name} FROM {self._relation} WHERE {where} ORDER BY {name} LIMIT 1 OFFSET :offset"
-            row = self._connection.execute(statement, {"low": low.value if isinstance(low, _Stored) else None, "offset": offset}).fetchone()
-            return _Stored(row[0]) if row else None
+            row = self._connection.execute(statement, {"low": low, "offset": offset}).fetchone()
+            return row[0] if row else None
 
         rows = self.count(Window())
         with self._in_our_words():
@@ -138,12 +136,15 @@ class SqliteSession(Session):
         sql.checked(self._source, self._place, self._schema, window.columns)
         values: dict[str, object] = {}
 
-        def bound(column: str, value: object) -> str:
+        def stored(_column: str, value: object) -> str:
             name = f"bound{len(values)}"
-            values[name] = value.value if isinstance(value, _Stored) else self._bound(column, str(value))
+            values[name] = value
             return f":{name}"
 
-        return sql.condition(window, bound), values
+        def bound(column: str, value: object) -> str:
+            return stored(column, self._bound(column, str(value)))
+
+        return sql.condition(window, bound, stored=stored), values
 
     def _bound(self, column: str, value: str) -> object:
         """Give a bound the type its column stores: SQLite sorts every number before every text."""
@@ -207,13 +208,6 @@ class SqliteSession(Session):
             f"text that is not UTF-8 within {self._source.fetch_rows} rows after row {self._rows_read}",
             "have the department store the text as UTF-8",
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """A value as SQLite stores it, with its storage class: what bounds a part."""
-
-    value: object = setting(repr=False)
 
 
 def failure(source: Source, place: Place, code: str) -> HubError:

@@ -1,15 +1,17 @@
-"""One DAG per declared job: stage what its source holds, then publish it, or ask an officer.
+"""One DAG per declared job: stage what its source holds, in one read or in parts, then publish it, or ask an officer.
 
 Parsed every few minutes and again before each task, so nothing heavy is imported at the top
 (tests/dags/test_import_budget.py): the jobs come from one compact file.
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow.sdk import DAG, Asset, CronTriggerTimetable, get_parsing_context, task
+from airflow.sdk import DAG, Asset, CronTriggerTimetable, XComArg, get_parsing_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
+from dags.asked import asked, form
 from dags.decision import Publish
 from dags.failures import told_to_airflow
 from dags.opening import opening
@@ -51,6 +53,7 @@ def _dag(job: Job) -> DAG:
         # No start date: with one, every new job would run at once for the time before it was declared.
         catchup=False,
         max_active_runs=1,
+        params=form(windows=job.incremental),
         default_args={
             "owner": job.department,
             # Used for Unavailable alone: told_to_airflow fails the rest at once.
@@ -61,25 +64,73 @@ def _dag(job: Job) -> DAG:
         },
     )
 
-    @task(dag=dag, pool=job.pool, weight_rule="absolute", priority_weight=max(_FIRST - job.place, 1))
-    def stage(dataset: str, run_id: str | None = None) -> int:
-        if str(run_id).startswith("scheduled__") and not _open_now(job):
-            raise AirflowSkipException(f"it is outside {', '.join(job.hours)}: the job runs at its next time")
-        with told_to_airflow():
-            from hub.flows import sync  # noqa: PLC0415 (heavy: not while parsing)
-
-            return sync.stage(dataset, started_by=f"airflow:{run_id}")
-
     Publish(
         task_id="publish",
         dag=dag,
-        batch=stage(job.dataset),
+        batch=_staged_in_parts(dag, job) if job.parts > 1 else _staged(dag, job),
         pool=f"library_{job.libraries[0]}",
         weight_rule="absolute",
         priority_weight=_PUBLISH,
         outlets=[Asset(f"hub://{entity.replace('.', '/')}") for entity in job.entities],
     )
     return dag
+
+
+def _staged(dag: DAG, job: Job) -> XComArg:
+    """Add the task that stages a batch in one read, and return the batch's id."""
+
+    @task(dag=dag, **_reading(job))
+    def stage(run_id: str | None = None, params: Any = None) -> int:  # noqa: ANN401 (Airflow's own)
+        _require_open(job, run_id)
+        with told_to_airflow():
+            from hub.flows import sync  # noqa: PLC0415 (heavy: not while parsing)
+
+            return sync.stage(job.dataset, started_by=f"airflow:{run_id}", asked=sync.Asked(**asked(params)))
+
+    return stage()
+
+
+def _staged_in_parts(dag: DAG, job: Job) -> XComArg:
+    """Add the tasks that stage a large table in parts, a task each, as many at once as the source allows; return the batch's id."""
+
+    @task(dag=dag, multiple_outputs=True, **_reading(job))
+    def divide(run_id: str | None = None, params: Any = None) -> dict[str, Any]:  # noqa: ANN401 (Airflow's own)
+        _require_open(job, run_id)
+        with told_to_airflow():
+            from hub.flows import parts, sync  # noqa: PLC0415 (heavy: not while parsing)
+
+            division = parts.divide(job.dataset, started_by=f"airflow:{run_id}", asked=sync.Asked(**asked(params)))
+        return {"batch": division.batch if division else None, "parts": list(division.remaining) if division else []}
+
+    @task(dag=dag, map_index_template="{{ task.op_kwargs['part'] }}", **_reading(job))
+    def stage_part(batch: int, part: int, run_id: str | None = None) -> None:
+        with told_to_airflow():
+            from hub.flows import parts  # noqa: PLC0415 (heavy: not while parsing)
+
+            parts.stage_part(batch, part, started_by=f"airflow:{run_id}")
+
+    @task(dag=dag, trigger_rule="none_failed", **_reading(job))
+    def stage(batch: int | None, run_id: str | None = None, params: Any = None) -> int:  # noqa: ANN401 (Airflow's own)
+        with told_to_airflow():
+            from hub.flows import sync  # noqa: PLC0415 (heavy: not while parsing)
+
+            if batch is None:
+                return sync.stage_at_once(job.dataset, started_by=f"airflow:{run_id}", asked=sync.Asked(**asked(params)))
+            return sync.stage_parts(batch, started_by=f"airflow:{run_id}")
+
+    division = divide()
+    staged = stage(division["batch"])
+    stage_part.partial(batch=division["batch"]).expand(part=division["parts"]) >> staged
+    return staged
+
+
+def _reading(job: Job) -> dict[str, Any]:
+    return {"pool": job.pool, "weight_rule": "absolute", "priority_weight": max(_FIRST - job.place, 1)}
+
+
+def _require_open(job: Job, run_id: str | None) -> None:
+    if str(run_id).startswith("scheduled__") and not _open_now(job):
+        raise AirflowSkipException(f"it is outside {', '.join(job.hours)}: the job runs at its next time")
 
 
 def _open_now(job: Job) -> bool:

@@ -86,11 +86,13 @@ class Sync(Declared):
     """How the copy is kept in step.
 
     ``late_seconds`` re-reads that much before the cursor's last value, for rows committed late.
+    ``parts`` divides a large table by its key wherever all of it is read: each part is a task of its own, and what is read stays read.
     """
 
     mode: Mode = Mode.FULL
     cursor: Name | None = None
     late_seconds: int = Setting(default=0, ge=0)
+    parts: int = Setting(default=1, ge=1, le=256)
 
 
 class Volume(Declared):

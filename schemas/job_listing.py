@@ -10,7 +10,7 @@ from croniter import croniter
 
 from hub.errors import Finding
 from hub.settings import settings
-from schemas.contract import Contract, Gate, Sharing
+from schemas.contract import Contract, Gate, Mode, Sharing
 from schemas.declarations import Declarations, read_all
 from schemas.declared import Title
 from schemas.manifest import Job, last_written
@@ -109,6 +109,8 @@ def _job(declared: Declarations, contract: Contract, place: int, pool: tuple[str
         hours=_hours(schedule, source) if schedule else (),
         known_until=declared.workdays.until if declared.workdays and by_calendar else None,
         place=place,
+        parts=contract.sync.parts,
+        incremental=contract.sync.mode is Mode.INCREMENTAL,
         title_zh=contract.title.zh,
         title_en=contract.title.en,
         doc_md=page(declared, contract),
@@ -137,6 +139,8 @@ def _terms(contract: Contract) -> Iterator[str]:
     yield _row("汇入 · Contributes to", entities)
     yield _row("运行时间 · Schedule", f"`{contract.schedule}` ({settings().timezone})" if contract.schedule else "手动 · by hand")
     yield _row("同步方式 · Sync", f"{contract.sync.mode} {f'(`{contract.sync.cursor}`)' if contract.sync.cursor else ''}")
+    if contract.sync.parts > 1:
+        yield _row("分段读取 · Read in parts", str(contract.sync.parts))
     yield _row("暂缓发布 · Held for the officer", "; ".join(_gate(contract.gate)))
     yield _row("共享属性 · Sharing", _sharing(contract.sharing))
     retention = f"历史 · history {contract.retention.history_days}, 隔离 · quarantine {contract.retention.quarantine_days} (天 · days)"

@@ -28,7 +28,8 @@ class Job:
 
     ``schedule`` is a cron expression, or None: by hand only. ``days`` and ``hours`` say which of its times count;
     ``known_until`` is the last year whose working days are known, None where they do not matter.
-    ``place`` is the job's place among those of its department, from 0; ``pool`` the Airflow pool that it reads in, with so many ``slots``.
+    ``place`` is the job's place among those of its department, from 0; ``pool`` the Airflow pool that it reads in, with so many ``slots``;
+    ``parts`` how many tasks may read it.
     """
 
     dataset: str
@@ -46,6 +47,8 @@ class Job:
     hours: tuple[str, ...] = ()
     known_until: int | None = None
     place: int = 0
+    parts: int = 1
+    incremental: bool = False
     mistake: str | None = None
 
 

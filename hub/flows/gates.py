@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
 from connectors.protocol import Oddity
 from hub.flows.batches import CheckResult
@@ -29,7 +31,7 @@ class Outcome:
     read: int = 0
     quarantined: int = 0
     frames: list[pd.DataFrame] = field(default_factory=list)
-    corrections: list[Taken] = field(default_factory=list)
+    corrections: list[tuple[NDArray[np.int64], Taken]] = field(default_factory=list)
     oddities: Counter[Oddity] = field(default_factory=Counter)
     newest: Newest | None = None
     suppression: dict[str, object] = field(default_factory=dict)
@@ -40,16 +42,17 @@ class Outcome:
         self.read += taken.read
         self.quarantined += taken.quarantined.num_rows
 
-    def correct(self, before: Taken, now: Taken) -> None:
-        """Let what is said of some rows *now* replace what was said of them *before*."""
+    def correct(self, before: Taken, now: Taken, *, shift: int = 0) -> None:
+        """Let what is said of some rows *now* replace what was said of them *before*, *shift* places from their positions."""
         self.quarantined += now.quarantined.num_rows - before.quarantined.num_rows
-        self.corrections.append(now)
+        self.corrections.append((now.positions + shift, now))
 
     def frame(self) -> pd.DataFrame:
         """Return the verdicts of all rows, by position."""
         frame = pd.concat(self.frames) if len(self.frames) > 1 else self.frames[0]
-        for taken in self.corrections:
-            frame.iloc[taken.positions] = taken.verdicts.matrix.T
+        for places, taken in self.corrections:
+            there = places < len(frame)  # a source that grew between two reads has rows that were not judged at first
+            frame.iloc[places[there]] = taken.verdicts.matrix.T[there]
         return frame
 
     def counts(self) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """One pass over a source's keys alone: which keys there are, and which subjects, as tags."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -8,12 +8,11 @@ import pyarrow as pa
 from connectors.protocol import Connector, Window
 from hub.flows.ahead import ahead
 from hub.flows.keysets import Gathered
+from hub.flows.progress import Progress
 from hub.flows.shares import Share, with_derived_columns
 from masking.fingerprints import Tags, key_tags
 from schemas.conform import conform
 from schemas.contract import Contract
-
-Progress = Callable[[str, int], None]
 
 
 @dataclass(slots=True)

@@ -42,19 +42,20 @@ def _locking() -> Iterator[sa.Connection]:
                 connection.execute(sa.text("SELECT pg_advisory_unlock_all()"))
 
 
-def _taken(connection: sa.Connection, name: str) -> bool:
-    taken = connection.execute(sa.text("SELECT pg_try_advisory_lock(hashtextextended(:key, 0))"), {"key": name}).scalar_one()
+def _taken(connection: sa.Connection, name: str, *, shared: bool = False) -> bool:
+    function = "pg_try_advisory_lock_shared" if shared else "pg_try_advisory_lock"
+    taken = connection.execute(sa.text(f"SELECT {function}(hashtextextended(:key, 0))"), {"key": name}).scalar_one()
     connection.commit()
     return bool(taken)
 
 
 @contextmanager
-def job_lock(dataset: str) -> Iterator[None]:
-    """Hold the lock of *dataset*'s job; it ends with this process, however it ends.
+def job_lock(dataset: str, *, shared: bool = False) -> Iterator[None]:
+    """Hold the lock of *dataset*'s job; it ends with this process, however it ends. Those who hold it *shared* hold it together.
 
     Raise :class:`Unavailable` at once if another process holds it.
     """
     with _locking() as connection:
-        if not _taken(connection, f"job:{dataset}"):
+        if not _taken(connection, f"job:{dataset}", shared=shared):
             raise Unavailable(f"the job of {dataset} is running already", remedy="wait for it to end (`hub batch list`), then try again")
         yield

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import cast
@@ -26,8 +25,6 @@ from libraries import plan
 from libraries.publishing import Merged, merge
 from libraries.versions import current_version, lock, record_version
 from schemas.declarations import declarations
-
-Progress = Callable[[str, int], None]
 
 
 def publish_staged(batch_id: int, started_by: str, *, release: bool) -> Published | None:

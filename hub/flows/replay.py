@@ -16,11 +16,13 @@ from hub.database.arrow import answer
 from hub.database.engine import engine
 from hub.database.roles import Role
 from hub.errors import HubError, Refused, Unavailable
-from hub.flows import batches, gates, sync
+from hub.flows import batches, gates, planning
 from hub.flows.keysets import Gathered
 from hub.flows.locks import job_lock
+from hub.flows.progress import quiet
 from hub.flows.publication import publish_staged
 from hub.flows.reasons import as_gate
+from hub.flows.recording import Read, based_on, counts_of
 from hub.flows.remembered import RememberedRows, Target, remembered, target_of, unsealed
 from hub.flows.runs import Run, single_shares, staged_rows, throw_away
 from hub.flows.stream import Seconds
@@ -52,12 +54,12 @@ def replay(name: str, *, started_by: str) -> Replayed:
     declared = declarations()
     contract = declared.contract(target.dataset)
     with job_lock(target.dataset):
-        sync.require_not_paused(target.dataset)
+        planning.require_not_paused(target.dataset)
         with engine(Role.READER).connect() as connection:
             rows = remembered(connection, target)
         if not rows:
             return Replayed(dataset=target.dataset, batch=None, rows=0, valid=0, versions={})
-        run = sync.plan_run(declared, contract, started_by)
+        run = planning.plan_run(declared, contract, started_by)
         try:
             _require_same_protection(run)
             outcome = _stage(run, target, RememberedRows(contract, unsealed(rows)))
@@ -93,15 +95,15 @@ def _throw_away(run: Run, *, reason: str) -> None:
 def _stage(run: Run, target: Target, source: RememberedRows) -> gates.Outcome:
     seconds, read = (
         Seconds(),
-        sync.Read(opened=Opened(window=Window(), until=None), asked=run.asked, snapshot="quarantine", based_on=sync.based_on(run)),
+        Read(opened=Opened(window=Window(), until=None), asked=run.asked, snapshot="quarantine", based_on=based_on(run)),
     )
     began = time.perf_counter()
     zone = run.declared.sources[run.contract.source].timezone
     erased = WithoutErased(source, run.contract, run.shares, timezone=zone)
     with staging(run) as stage:
-        account = Taking(run, stage, seconds, sync.quiet).take_again(erased.session, _spoken_for(run, target))
+        account = Taking(run, stage, seconds, quiet).take_again(erased.session, _spoken_for(run, target))
         account.outcome.suppression = erased.counts()
-        stage.commit()
+        stage.finish()
     seconds.of("replay", began)
     verdict = gates.judge_batch(run.contract, run.checks, account.outcome, run.batch, whole=False)
     _record_staged(run, read, account, verdict, seconds)
@@ -123,11 +125,11 @@ def _spoken_for(run: Run, target: Target) -> dict[int, Tags]:
     return found
 
 
-def _record_staged(run: Run, read: sync.Read, account: Account, verdict: gates.Gate, seconds: Seconds) -> None:
+def _record_staged(run: Run, read: Read, account: Account, verdict: gates.Gate, seconds: Seconds) -> None:
     """Record the batch as staged. The gate judges deliveries: of rows put aside most may well fail again."""
     outcome = account.outcome
     with engine(Role.WRITER).begin() as connection:
-        counts = sync.counts_of(read, account) | {"replayed": outcome.read, "staged": staged_rows(connection, run)}
+        counts = counts_of(read, account) | {"replayed": outcome.read, "staged": staged_rows(connection, run)}
         batches.record_checks(connection, run.batch, verdict.results)
         batches.update(
             connection, run.batch, state="staged", snapshot=read.snapshot, counts=counts, gate=as_gate(()), docs=verdict.docs,

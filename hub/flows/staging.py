@@ -41,6 +41,11 @@ class Names:
         """Row keys that were staged before it was known that they break a set-level rule."""
         return f"b{self.batch}_doubtful"
 
+    @property
+    def parts(self) -> str:
+        """What was taken of each part of a divided source, and where the parts begin."""
+        return f"b{self.batch}_part"
+
     def rows(self, share: int) -> str:
         """Protected rows of one share."""
         return f"b{self.batch}_{share}"
@@ -160,15 +165,18 @@ def _in_our_words() -> Iterator[None]:
 class Stage:
     """The open staging area of one batch."""
 
-    def __init__(self, names: Names, shares: tuple[Share, ...], *, first: tuple[bool, ...]) -> None:
-        """Create the tables of *shares*; *first* says which of them are first loads."""
+    def __init__(self, names: Names, shares: tuple[Share, ...], *, lanes: int = 2) -> None:
+        """Open *lanes* connections to the staging area; with a single one all that is written is one transaction."""
         self.names = names
         self._shares = shares
-        self._lanes = (_Lane(), _Lane())
+        self._lanes = tuple(_Lane() for _ in range(lanes))
         self._turn = 0
-        for name in (names.closing, names.doubtful):
+
+    def create(self, *, first: tuple[bool, ...]) -> None:
+        """Create the tables of the shares; *first* says which of them are first loads."""
+        for name in (self.names.closing, self.names.doubtful):
             self.run(f"CREATE UNLOGGED TABLE {quoted('staging', name)} (row_key bytea)")
-        for number, share in enumerate(shares):
+        for number, share in enumerate(self._shares):
             self._create_share(number, share, durable=first[number])
         self._settle()
 
@@ -183,7 +191,7 @@ class Stage:
     def _settle(self) -> None:
         """Let each connection see what the other has written."""
         for lane in self._lanes:
-            lane.commit()
+            lane.wait() if len(self._lanes) == 1 else lane.commit()
 
     def run(self, sql: str) -> None:
         """Run one statement; whoever reads what was written calls it after :meth:`commit`."""
@@ -243,6 +251,7 @@ class Stage:
             for table in (rows, quoted("staging", self.names.absent(number))):
                 self.run(f"DELETE FROM {table} s USING {doubtful} d WHERE s.row_key = d.row_key")
         self.run(f"DELETE FROM hub.quarantine q USING {doubtful} d WHERE q.batch = {self.names.batch:d} AND q.row_key = d.row_key")
+        self.run(f"DELETE FROM {doubtful}")
         self._settle()
 
     def empty(self) -> None:
@@ -253,12 +262,22 @@ class Stage:
         self.run(f"DELETE FROM hub.quarantine WHERE batch = {self.names.batch:d}")
         self._settle()
 
+    def forget_account(self) -> None:
+        """Forget what leaves the library and what closes in quarantine; rows stay."""
+        for name in (self.names.closing, *map(self.names.gone, range(len(self._shares)))):
+            self.run(f"TRUNCATE {quoted('staging', name)}")
+
     def commit(self) -> None:
+        """Make all that was written visible to others."""
+        for lane in self._lanes:
+            lane.commit()
+
+    def finish(self) -> None:
         """Make all that was written visible to publishing, and let the planner know how much there is of what is not a first load."""
         self._settle()
         for name in self.names.all(len(self._shares)):
             self.run(f"ANALYZE {quoted('staging', name)}")
-        self._settle()
+        self.commit()
 
     def close(self) -> None:
         """Close the connections; what was not committed is gone."""

@@ -74,6 +74,16 @@ class Doubts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """Rows that are read together: their window, the position of the first, its place among all verdicts, and what is known of them."""
+
+    window: Window
+    start: int = 0
+    place: int = 0
+    known: Doubts = field(default_factory=Doubts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
     """A check that fields name a subject which exists: the kinds of its key, the sorted tags of the keys that exist."""
 
@@ -106,42 +116,42 @@ class Stream:
     timezone: str
     seconds: Seconds
 
-    def take(self, source: Connector, window: Window, doubts: Doubts) -> Iterator[Taken]:
-        """Yield the rows of *window* in the source's order, protected and judged, while the next are being read."""
-        for start, raw in self._numbered(source, window):
+    def take(self, source: Connector, stretch: Stretch, doubts: Doubts) -> Iterator[Taken]:
+        """Yield the rows of *stretch* in the source's order, protected and judged, while the next are being read."""
+        for start, raw in self._numbered(source, stretch):
             began = time.perf_counter()
             conformed = self._conformed(raw)
             seen = self._seen(conformed)
             self.seconds.of("conform", began)
             yield self._taken(raw, conformed, seen, doubts, np.arange(start, start + raw.num_rows))
 
-    def doubtful_keys(self, source: Connector, window: Window, doubts: Doubts) -> Iterator[pa.Array]:
-        """Read *window* again and yield the row keys of the rows in doubt."""
-        for _, seen, _, _, rows in self._in_doubt(source, window, doubts):
+    def doubtful_keys(self, source: Connector, stretch: Stretch, doubts: Doubts) -> Iterator[pa.Array]:
+        """Read *stretch* again and yield the row keys of the rows in doubt."""
+        for _, seen, _, _, rows in self._in_doubt(source, stretch, doubts):
             yield seen.row_keys.filter(pa.array(rows)).drop_null()
 
-    def take_doubtful(self, source: Connector, window: Window, doubts: Doubts) -> Iterator[tuple[Taken, Taken]]:
-        """Read *window* again and yield the rows in doubt alone: as they were taken before, and with what is known now."""
-        for start, _, raw, conformed, rows in self._in_doubt(source, window, doubts):
+    def take_again(self, source: Connector, stretch: Stretch, keys: Tags, known: Doubts) -> Iterator[tuple[Taken, Taken]]:
+        """Read *stretch* again and yield the rows with *keys* alone: as they were taken before, and with what is *known* now."""
+        for start, _, raw, conformed, rows in self._in_doubt(source, stretch, Doubts(keys={"taken back": keys})):
             chosen = pa.array(rows)
             some = Conformed(conformed.batch.filter(chosen), {name: one.filter(chosen) for name, one in conformed.failures.items()})
             given = (raw.filter(chosen), some, self._seen(some))
             positions = start + np.flatnonzero(rows)
-            yield self._taken(*given, Doubts(), positions), self._taken(*given, doubts, positions)
+            yield self._taken(*given, stretch.known, positions), self._taken(*given, known, positions)
 
     def _in_doubt(
-        self, source: Connector, window: Window, doubts: Doubts
+        self, source: Connector, stretch: Stretch, doubts: Doubts
     ) -> Iterator[tuple[int, "_Seen", pa.RecordBatch, Conformed, NDArray[np.bool_]]]:
-        for start, raw in self._numbered(source, window):
+        for start, raw in self._numbered(source, stretch):
             conformed = self._conformed(raw)
             seen = self._seen(conformed)
             held = np.logical_and.reduce(list(self._doubted(seen, doubts).values()))
             if not held.all():
                 yield start, seen, raw, conformed, ~held
 
-    def _numbered(self, source: Connector, window: Window) -> Iterator[tuple[int, pa.RecordBatch]]:
-        start = 0
-        for raw in ahead(self._read(source, window)):
+    def _numbered(self, source: Connector, stretch: Stretch) -> Iterator[tuple[int, pa.RecordBatch]]:
+        start = stretch.start
+        for raw in ahead(self._read(source, stretch.window)):
             yield start, raw
             start += raw.num_rows
 

@@ -5,8 +5,8 @@ by a pass over the keys alone, because the rows outside its window have keys too
 """
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
 
-from connectors.protocol import Connector, Window
+from connectors.protocol import Connector, Part, Window
 from hub.database.arrow import answer
 from hub.database.engine import engine
 from hub.database.roles import Role
@@ -23,18 +23,20 @@ from hub.errors import Rejected
 from hub.flows import gates
 from hub.flows.ahead import ahead
 from hub.flows.inventory import inventory_of
-from hub.flows.keypass import Keys, Progress, key_pass
+from hub.flows.keypass import Keys, key_pass
 from hub.flows.keys import keyring
 from hub.flows.keysets import Gathered, among, distinct, repeated, union, without
+from hub.flows.part_record import POSITIONS_PER_PART, PartTaken
+from hub.flows.progress import Progress
 from hub.flows.runs import Run, accountable, single_shares
 from hub.flows.shares import context_of
 from hub.flows.staging import Names, Stage
-from hub.flows.stream import Doubts, Reference, Seconds, Stream, Taken
+from hub.flows.stream import Doubts, Reference, Seconds, Stream, Stretch, Taken
 from hub.settings import settings
 from libraries.layout import layout_of
 from libraries.views import quoted
 from masking.fingerprints import KeyChecksum, Tags, key_tags
-from schemas.rules.checks import Check
+from schemas.rules.checks import Check, Verdicts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,7 @@ class Taking:
         Raise :class:`Rejected` if a row that was read is nowhere.
         """
         if not window.bounded:
-            return self._take_all(source, Doubts()), Window()
+            return self._take_all(source), Window()
         began = time.perf_counter()
         contract, shares = self._run.contract, self._run.shares
         keys = key_pass(source, contract, shares, tuple(self._single), timezone=self._stream.timezone, progress=self._progress)
@@ -90,12 +92,60 @@ class Taking:
         self._seconds.of("key_pass", began)
         hidden = without(keys.in_no_window.sorted(), self._open_tags)
         if not len(hidden):
-            self._read(source, window, doubts)
+            self._read(source, Stretch(window=window), doubts)
         if len(hidden) or self._unexplained(keys):
             self._stage.empty()
             self._forget()
             return self._take_all(source, doubts), Window()
         return self._accounted(keys, doubts), window
+
+    def take_part(self, source: Connector, number: int, part: Part) -> PartTaken:
+        """Stage the rows of one *part*, and return what came of it: rows that share a key are never in two parts."""
+        stretch = Stretch(window=Window(part=part), start=number * POSITIONS_PER_PART)
+        self._read(source, stretch, Doubts())
+        found = self._doubts(self._found)
+        if found:
+            self._settle(source, [stretch], found, found)
+        return PartTaken(
+            read=self._outcome.read,
+            quarantined=self._outcome.quarantined,
+            unchanged=tuple(self._unchanged),
+            keys=self._found.keys.sorted(),
+            subjects={each: tags.sorted() for each, tags in self._found.subjects.items()},
+            staged=self._staged.sorted(),
+            absent=self._absent.sorted(),
+            broken=self._broken.sorted(),
+            verdicts=self._outcome.frame().to_numpy().T if self._outcome.read else None,
+        )
+
+    def take_parts(self, source: Connector, parts: Sequence[tuple[Part, PartTaken]]) -> Account:
+        """Account for all *parts*, in their order, as for one read; rows of one subject that lie in several are settled now."""
+        stretches, apart = [], {number: Gathered() for number in self._single}
+        for number, (part, taken) in enumerate(parts):
+            known = self._doubts(
+                Keys(keys=Gathered([taken.keys]), subjects={each: Gathered([tags]) for each, tags in taken.subjects.items()})
+            )
+            start = (len(parts) + number) * POSITIONS_PER_PART
+            stretches.append(Stretch(window=Window(part=part), start=start, place=self._outcome.read, known=known))
+            for each, tags in taken.subjects.items():
+                apart[each].add(distinct(tags))
+            self._take_over(taken)
+        across = self._doubts(Keys(subjects=apart))
+        found = self._doubts(self._found)
+        if across:
+            self._settle(source, stretches, across, found)
+        self._require_explained()
+        return self._accounted(self._found, found)
+
+    def _take_over(self, part: PartTaken) -> None:
+        self._found.add(part.read, part.keys, dict(part.subjects))
+        if part.verdicts is not None:
+            self._outcome.frames.append(Verdicts(self._run.checks, part.verdicts).frame(self._outcome.read))
+        self._outcome.read += part.read
+        self._outcome.quarantined += part.quarantined
+        self._unchanged = [count + more for count, more in zip(self._unchanged, part.unchanged, strict=True)]
+        for gathered, tags in ((self._staged, part.staged), (self._absent, part.absent), (self._broken, part.broken)):
+            gathered.add(tags)
 
     def take_again(self, source: Connector, spoken_for: Mapping[int, Tags]) -> Account:
         """Stage those rows of *source* that hold now, beside all that the library holds: nothing leaves it, nothing is quarantined.
@@ -107,7 +157,7 @@ class Taking:
         for number, tags in spoken_for.items():
             keys.subjects.setdefault(number, Gathered()).add(tags)
         doubts = self._doubts(keys)
-        for taken in self._stream.take(source, Window(), doubts):
+        for taken in self._stream.take(source, Stretch(window=Window()), doubts):
             self._outcome.add(taken)
             self._write(taken, quarantine=False)
             self._found.add(taken.read, without(np.sort(taken.keys), np.sort(taken.broken)), {})
@@ -116,17 +166,21 @@ class Taking:
         keys.keys.add(self._open_tags)
         return self._accounted(keys, doubts)
 
-    def _take_all(self, source: Connector, doubts: Doubts) -> Account:
-        self._read(source, Window(), doubts)
+    def _take_all(self, source: Connector, doubts: Doubts | None = None) -> Account:
+        everything = Stretch(window=Window())
+        self._read(source, everything, doubts or Doubts())
         found = self._doubts(self._found)
         if found and not doubts:
-            self._settle(source, found)
-        if unexplained := self._unexplained(self._found):
-            raise Rejected(f"{unexplained} rows of {self._run.contract.dataset} were read and are nowhere", remedy="run the job again")
+            self._settle(source, [everything], found, found)
+        self._require_explained()
         return self._accounted(self._found, found)
 
-    def _read(self, source: Connector, window: Window, doubts: Doubts) -> None:
-        for taken in ahead(self._stream.take(source, window, doubts)):
+    def _require_explained(self) -> None:
+        if unexplained := self._unexplained(self._found):
+            raise Rejected(f"{unexplained} rows of {self._run.contract.dataset} were read and are nowhere", remedy="run the job again")
+
+    def _read(self, source: Connector, stretch: Stretch, doubts: Doubts) -> None:
+        for taken in ahead(self._stream.take(source, stretch, doubts)):
             self._found.add(taken.read, taken.keys, dict(taken.subjects))
             self._outcome.add(taken)
             self._write(taken)
@@ -149,19 +203,21 @@ class Taking:
         subjects = {checks[number]: (number, repeated(tags.sorted())) for number, tags in keys.subjects.items()}
         return Doubts(keys={f"{self._run.contract.key[0]}.unique_key": repeated(keys.keys.sorted())}, subjects=subjects)
 
-    def _settle(self, source: Connector, doubts: Doubts) -> None:
-        """Take back the rows that turned out to break a set-level rule, and quarantine them."""
+    def _settle(self, source: Connector, stretches: Sequence[Stretch], doubts: Doubts, known: Doubts) -> None:
+        """Take back the rows in doubt, which turned out to break a set-level rule, and judge them by all that is *known*."""
         taken_back = Gathered()
-        for keys in self._stream.doubtful_keys(source, Window(), doubts):
+        for keys in (keys for one in stretches for keys in self._stream.doubtful_keys(source, one, doubts)):
             taken_back.add(key_tags(keys, self._key))
             self._stage.write(self._stage.names.doubtful, pa.RecordBatch.from_pydict({"row_key": keys}))
         self._stage.take_back()
-        self._staged.parts = [without(self._staged.sorted(), taken_back.sorted())]
-        self._absent.parts = [without(self._absent.sorted(), taken_back.sorted())]
-        for before, now in self._stream.take_doubtful(source, Window(), doubts):
-            self._outcome.correct(before, now)
-            self._unchanged = [count - known for count, known in zip(self._unchanged, before.unchanged, strict=True)]
-            self._write(now)
+        again = distinct(taken_back.sorted())
+        self._staged.parts = [without(self._staged.sorted(), again)]
+        self._absent.parts = [without(self._absent.sorted(), again)]
+        for one in stretches:
+            for before, now in self._stream.take_again(source, one, again, known):
+                self._outcome.correct(before, now, shift=one.place - one.start)
+                self._unchanged = [count - fewer for count, fewer in zip(self._unchanged, before.unchanged, strict=True)]
+                self._write(now)
 
     def _unexplained(self, keys: Keys) -> int:
         """Count the keys of the source that have no row in the library or in staging, for no recorded reason."""
@@ -245,12 +301,10 @@ def _owners(run: Run) -> Iterator[tuple[str, tuple[str, pa.Array, int | None]]]:
 
 @contextmanager
 def staging(run: Run) -> Iterator[Stage]:
-    """Open the staging area of *run*; what was not committed vanishes."""
-    stage = Stage(Names(batch=run.batch), run.shares, first=empty_tables(run))
-    try:
+    """Create the staging area of *run*; what was not committed vanishes."""
+    with closing(Stage(Names(batch=run.batch), run.shares)) as stage:
+        stage.create(first=empty_tables(run))
         yield stage
-    finally:
-        stage.close()
 
 
 def empty_tables(run: Run) -> tuple[bool, ...]:

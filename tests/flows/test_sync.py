@@ -304,3 +304,12 @@ class TestIncremental:
         town.sync("register")
 
         assert town.sync("register").versions == {}
+
+
+def test_a_row_without_a_key_whose_person_occurs_twice_is_quarantined_once(town):
+    others = [person(f"o{at}", "19700101", 2 * at + 1) for at in range(5)]
+    town.fill("police", [LI, (None, *LI[1:]), (None, *LI[1:]), *others])
+
+    town.sync("register")
+
+    assert town.all("SELECT position FROM hub.quarantine ORDER BY 1") == [{"position": at} for at in (0, 1, 7)]

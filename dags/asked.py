@@ -1,8 +1,12 @@
 """What an officer may ask of one run in Airflow's form: everything anew, or a window of the cursor."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Param
+
+if TYPE_CHECKING:
+    from hub.flows.windows import Asked
 
 _FULL = Param(
     default=False,
@@ -29,6 +33,9 @@ def form(*, windows: bool) -> dict[str, Param]:
     return {"full": _FULL, "after": _AFTER, "until": _UNTIL} if windows else {}
 
 
-def asked(given: Mapping[str, object] | None) -> dict[str, object]:
-    """Return what was filled in, for ``hub.flows.windows.Asked``; an empty field asks for nothing."""
-    return {name: value for name in ("full", "after", "until") if (value := (given or {}).get(name))}
+def asked(given: Mapping[str, Any] | None) -> "Asked":
+    """Return what was filled in; an empty field asks for nothing. Call it in a task: it brings heavy imports."""
+    from hub.flows.windows import Asked  # noqa: PLC0415 (heavy: not while parsing)
+
+    filled = given or {}
+    return Asked(full=bool(filled.get("full")), after=filled.get("after") or None, until=filled.get("until") or None)

@@ -29,6 +29,7 @@ class Publish(HITLOperator):
     def __init__(self, *, batch: "XComArg | int", **kwargs: Any) -> None:  # noqa: ANN401 (Airflow's own arguments)
         """Take the batch's id, and what every operator takes."""
         reason = Param("", type="string", title="原因 · Reason", description="记入审计 · recorded in the audit log")
+        kwargs.pop("params", None)  # the DAG's own: they are asked when a run is started, not here
         super().__init__(
             subject="批次被扣留 · A batch is held",
             options=[RELEASE, DISCARD],

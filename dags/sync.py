@@ -85,7 +85,7 @@ def _staged(dag: DAG, job: Job) -> XComArg:
         with told_to_airflow():
             from hub.flows import sync  # noqa: PLC0415 (heavy: not while parsing)
 
-            return sync.stage(job.dataset, started_by=f"airflow:{run_id}", asked=sync.Asked(**asked(params)))
+            return sync.stage(job.dataset, started_by=f"airflow:{run_id}", asked=asked(params))
 
     return stage()
 
@@ -93,16 +93,17 @@ def _staged(dag: DAG, job: Job) -> XComArg:
 def _staged_in_parts(dag: DAG, job: Job) -> XComArg:
     """Add the tasks that stage a large table in parts, a task each, as many at once as the source allows; return the batch's id."""
 
-    @task(dag=dag, multiple_outputs=True, **_reading(job))
-    def divide(run_id: str | None = None, params: Any = None) -> dict[str, Any]:  # noqa: ANN401 (Airflow's own)
+    @task(dag=dag, **_reading(job))
+    def divide(run_id: str | None = None, params: Any = None, ti: Any = None) -> list[dict[str, int]]:  # noqa: ANN401 (Airflow's own)
         _require_open(job, run_id)
         with told_to_airflow():
-            from hub.flows import parts, sync  # noqa: PLC0415 (heavy: not while parsing)
+            from hub.flows import parts  # noqa: PLC0415 (heavy: not while parsing)
 
-            division = parts.divide(job.dataset, started_by=f"airflow:{run_id}", asked=sync.Asked(**asked(params)))
-        return {"batch": division.batch if division else None, "parts": list(division.remaining) if division else []}
+            division = parts.divide(job.dataset, started_by=f"airflow:{run_id}", asked=asked(params))
+        ti.xcom_push(key="batch", value=division.batch if division else None)
+        return [{"batch": division.batch, "part": part} for part in division.remaining] if division else []
 
-    @task(dag=dag, map_index_template="{{ task.op_kwargs['part'] }}", **_reading(job))
+    @task(dag=dag, **_reading(job))
     def stage_part(batch: int, part: int, run_id: str | None = None) -> None:
         with told_to_airflow():
             from hub.flows import parts  # noqa: PLC0415 (heavy: not while parsing)
@@ -115,12 +116,12 @@ def _staged_in_parts(dag: DAG, job: Job) -> XComArg:
             from hub.flows import sync  # noqa: PLC0415 (heavy: not while parsing)
 
             if batch is None:
-                return sync.stage_at_once(job.dataset, started_by=f"airflow:{run_id}", asked=sync.Asked(**asked(params)))
+                return sync.stage_at_once(job.dataset, started_by=f"airflow:{run_id}", asked=asked(params))
             return sync.stage_parts(batch, started_by=f"airflow:{run_id}")
 
-    division = divide()
+    division: Any = divide()
     staged = stage(division["batch"])
-    stage_part.partial(batch=division["batch"]).expand(part=division["parts"]) >> staged
+    stage_part.expand_kwargs(division) >> staged
     return staged
 
 

@@ -45,6 +45,7 @@ contributes:
   - entity: geographic.division_name
     subject: code
     fields: {{division_name: number}}
+sync: {{mode: full, parts: 1}}
 sharing: {{class: conditional, scope: 市级部门, use: 婚姻状况核验}}
 """
 

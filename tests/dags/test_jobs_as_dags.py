@@ -39,7 +39,8 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("city")
     declare(home, "marriage_register", source="civil_files", readers=3, schedule="30 1 * * *")
     declare(home, "birth_register")
-    declare(home, "adoption_register", schedule="every now and then")
+    large = declare(home, "adoption_register", schedule="every now and then")
+    large.write_text(large.read_text(encoding="utf-8").replace("parts: 1", "parts: 8"), encoding="utf-8")
     return home
 
 
@@ -119,6 +120,17 @@ def test_no_source_is_read_by_more_than_it_allows_however_many_jobs_its_departme
     found = ask_airflow(_POOLS, home, tmp_path / "state")
 
     assert {dataset: found["pools"][pool] for dataset, pool in found["of"].items()} == {"first": 4, "second": 1}
+
+
+def test_a_large_table_is_staged_by_a_task_for_each_of_its_parts(parsed: dict[str, dict]) -> None:
+    tasks = parsed["dags"]["sync__adoption_register"]["tasks"]
+    assert {name: one["after"] for name, one in tasks.items()} == {
+        "divide": [],
+        "stage_part": ["divide"],
+        "stage": ["divide", "stage_part"],
+        "publish": ["stage"],
+    }
+    assert {tasks[name]["pool"] for name in ("divide", "stage_part", "stage")} == {"source_civil_files"}
 
 
 def test_a_job_updates_one_asset_per_entity_when_it_publishes(marriages: dict) -> None:

@@ -130,7 +130,7 @@ def test_a_large_table_is_staged_by_a_task_for_each_of_its_parts(parsed: dict[st
         "stage": ["divide", "stage_part"],
         "publish": ["stage"],
     }
-    assert {tasks[name]["pool"] for name in ("divide", "stage_part", "stage")} == {"source_civil_files"}
+    assert {tasks[name]["pool"] for name in ("divide", "stage_part", "stage")} == {"department_civil_affairs"}
 
 
 def test_a_job_updates_one_asset_per_entity_when_it_publishes(marriages: dict) -> None:

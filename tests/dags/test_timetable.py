@@ -122,7 +122,7 @@ import schemas.opening
 bag = BundleDagBag("dags", bundle_path=Path("dags").resolve(), bundle_name="dags-folder")
 schemas.opening.within = lambda hours, clock: False  # the hours are over
 try:
-    bag.dags["sync__births"].task_dict["stage"].python_callable("births", run_id="{run}")
+    bag.dags["sync__births"].task_dict["stage"].python_callable(run_id="{run}")
 except BaseException as error:
     kind = type(error).__name__
 print(json.dumps({{"ended": kind}}))

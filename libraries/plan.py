@@ -2,9 +2,10 @@
 
 ``plan`` compares, ``apply`` changes as the owner role (``libraries.applying``).
 A field that left a contract keeps its column and its history; a dataset that left an entity moves to its history whole.
-Only what may no longer rest in clear is dropped, and only when asked to.
+Only what may no longer rest, or not as it does, is dropped, and only when asked to.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,23 +13,28 @@ import sqlalchemy as sa
 
 from hub.errors import Mistake, Refused
 from libraries.applying import Step, carry_out
-from libraries.layout import BOX, ContributionTable, EntityLayout, StoredColumn, layouts
+from libraries.layout import BOX, SQL_TYPES, ContributionTable, EntityLayout, StoredColumn, layouts, treatment
 from libraries.statements import scalar
 from libraries.versions import lock, next_version
 from libraries.views import quoted, select
 from schemas.declarations import Declarations
+from schemas.library import EntityField
+from schemas.vocabulary import Treatment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
     """What the database has: columns with types, index definitions, stored view texts, authority in force.
 
-    ``broken`` lists indexes whose building was cut off, ``filled`` tables that have pages, ``left`` tables with rows of no declaration.
+    ``broken`` lists indexes whose building was cut off, ``filled`` tables that have pages, ``left`` tables with rows of no declaration;
+    ``treatments`` says how the fields of an entity rest, ``keys`` by what the published rows of a dataset are known.
     """
 
     columns: dict[tuple[str, str], dict[str, str]]
     indexes: dict[tuple[str, str], set[str]]
     views: dict[tuple[str, str], str]
+    treatments: dict[tuple[str, str], dict[str, str]]
+    keys: dict[str, str]
     authority: set[tuple[str, str, str, str, int, str]]
     broken: tuple[tuple[str, str], ...]
     filled: frozenset[tuple[str, str]]
@@ -38,7 +44,8 @@ class _Found:
 def plan(declared: Declarations, connection: sa.Connection) -> tuple[Step, ...]:
     """Return the steps that bring the database to the declarations; empty when they agree.
 
-    Raise :class:`Mistake` where a stored column has another type than the declaration and it does not say what it was.
+    Raise :class:`Mistake` where a stored column has another type than the declaration and it does not say what it was,
+    and where a contract's key is not the one by which its published rows are known.
     """
     return tuple(_all_steps(declared, _find(connection, declared, set(declared.libraries))))
 
@@ -48,10 +55,32 @@ def _all_steps(declared: Declarations, found: _Found) -> Iterator[Step]:
         sql = f"DROP INDEX CONCURRENTLY IF EXISTS {quoted(schema, index)}"
         yield Step(library=schema, purpose=f"clear away the unfinished index {schema}.{index}", sql=sql, beside=True)
     for layout in layouts(declared):
-        yield from _entity_steps(layout, found)
+        _require_same_keys(declared, layout, found)
+        yield from _entity_steps(declared, layout, found)
     for schema, table in found.left:
         yield _withdrawn(schema, table, found)
     yield from _authority_steps(declared, found)
+
+
+def _require_same_keys(declared: Declarations, layout: EntityLayout, found: _Found) -> None:
+    for table in layout.tables:
+        known, now = found.keys.get(table.dataset), declared.contracts[table.dataset].row_key
+        if known not in {None, now} and (table.library, table.name) in found.filled:
+            raise Mistake(
+                f"the key of {table.dataset} is `{now}` in its contract, but rows of {table.library}.{table.name} are known by `{known}`",
+                remedy="a row key names a row for good: put the key back, or declare a new dataset and take this one out",
+            )
+
+
+def unraised(declared: Declarations, connection: sa.Connection) -> tuple[str, ...]:
+    """Return the datasets whose contract promises something else than when they were last published, under the same version."""
+    return tuple(
+        row.dataset
+        for row in connection.execute(_PUBLISHED)
+        if (contract := declared.contracts.get(row.dataset)) is not None
+        and (contract.version, contract.digest) != (row.contract_version, row.contract_digest)
+        and contract.version <= row.contract_version
+    )
 
 
 def require_applied(declared: Declarations, connection: sa.Connection, libraries: set[str]) -> None:
@@ -101,10 +130,13 @@ def _find(connection: sa.Connection, declared: Declarations, libraries: set[str]
             broken.append((schema, index))
             continue
         indexes.setdefault((schema, table), set()).add(("unique " if unique else "") + definition.split(" USING ", 1)[1])
-    views = {(row.library, row.entity): row.definition for row in connection.execute(sa.text("SELECT * FROM hub.library_view"))}
+    described = connection.execute(sa.text("SELECT library, entity, definition, treatments FROM hub.library_view")).all()
     authority = {tuple(row) for row in connection.execute(_AUTHORITY)}
     return _Found(
-        columns=columns, indexes=indexes, views=views, authority=authority, broken=tuple(broken), filled=frozenset(filled),
+        columns=columns, indexes=indexes, authority=authority, broken=tuple(broken), filled=frozenset(filled),
+        views={(row.library, row.entity): row.definition for row in described},
+        treatments={(row.library, row.entity): row.treatments for row in described},
+        keys={row.dataset: row.contract_key for row in connection.execute(_PUBLISHED)},
         left=tuple(sorted(_left(connection, declared, columns, filled))),
     )  # fmt: skip
 
@@ -147,6 +179,10 @@ _INDEXES = sa.text(
     "JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace "
     "WHERE n.nspname = ANY(:libraries)"
 )
+_PUBLISHED = sa.text(
+    "SELECT DISTINCT ON (dataset) dataset, contract_version, contract_key, contract_digest FROM hub.batch "
+    "WHERE state = 'published' AND contract_key IS NOT NULL ORDER BY dataset, id DESC"
+)
 _AUTHORITY = sa.text("SELECT library, entity, field, dataset, rank, basis FROM hub.authority WHERE until IS NULL")
 
 
@@ -171,11 +207,12 @@ def create_index(qualified: str, definition: str, *, beside: bool = False) -> st
 
 
 PROTECTED = "bytea"
+_SUFFIXES = ("", "__sealed", "__tag", *(f"__{side}" for side in BOX), *(f"__{kind.replace(' ', '_')}" for kind in SQL_TYPES.values()))
 SPINE = (("subject", "bigint"), ("key", "bytea"), ("sealed", "bytea"), ("current", "boolean"), ("since", "integer"))
 SPINE_INDEXES = ("unique btree (key)", "unique btree (subject) WHERE current")
 
 
-def _entity_steps(layout: EntityLayout, found: _Found) -> Iterator[Step]:
+def _entity_steps(declared: Declarations, layout: EntityLayout, found: _Found) -> Iterator[Step]:
     schemas = {schema for schema, _ in found.columns}
     if layout.library not in schemas:
         name = quoted(layout.library)
@@ -188,17 +225,18 @@ def _entity_steps(layout: EntityLayout, found: _Found) -> Iterator[Step]:
         yield from _table_steps(
             layout.library, f"{layout.entity}__key", SPINE, SPINE_INDEXES, found, writer="SELECT, INSERT, DELETE, UPDATE (current)"
         )
-    forgotten: list[str] = []
     for table in layout.tables:
         by_name = {column.name: column for column in table.columns}
+        for name in (table.name, table.history):
+            yield from _migrated(layout.library, name, by_name, found)
+    lapsed, forgotten = _forgotten(declared, layout, found)
+    for table in layout.tables:
         for name, columns, indexes in (
             (table.name, table.stored, tuple(index_definitions(table))),
             (table.history, (*table.stored, ("until", "integer")), ("btree (row_key)", "btree (subject)")),
         ):
-            yield from _migrated(layout.library, name, by_name, found)
-            forgotten += _forgotten(layout.library, name, by_name, found)
             yield from _table_steps(layout.library, name, columns, indexes, found, writer="SELECT, INSERT, DELETE")
-    yield from _view_steps(layout, found, forgotten)
+    yield from _view_steps(layout, found, _treatments(declared, layout), lapsed, forgotten)
 
 
 def _migrated(library: str, name: str, columns: dict[str, StoredColumn], found: _Found) -> Iterator[Step]:
@@ -221,19 +259,62 @@ def _migrated(library: str, name: str, columns: dict[str, StoredColumn], found: 
             yield Step(library=library, purpose=purpose, sql=sql)
 
 
-def _forgotten(library: str, name: str, columns: dict[str, StoredColumn], found: _Found) -> list[str]:
-    """Return the statements that rewrite a table without the clear text of fields that are protected now."""
-    have, statements = found.columns.get((library, name), {}), []
-    for column in columns.values():
-        if column.sql_type == PROTECTED and have.get(column.name, PROTECTED) != PROTECTED:
-            have[column.name] = PROTECTED
-            quick = quoted(column.name)
-            # USING makes PostgreSQL write every row anew, so that nothing of the column is left in the table's file.
-            statements.append(
-                f"ALTER TABLE {quoted(library, name)} DROP COLUMN {quick}, ADD COLUMN {quick} bytea, "
-                "ALTER COLUMN since TYPE integer USING since + 0"
-            )
-    return statements
+def _treatments(declared: Declarations, layout: EntityLayout) -> dict[str, str]:
+    """Return how each field of the entity is treated, as it is remembered beside its view."""
+    return {field.name: _treatment(declared, field) for field in declared.entity(layout.path)[1].fields}
+
+
+def _treatment(declared: Declarations, field: EntityField) -> str:
+    chosen = treatment(declared, field)
+    return chosen.treatment.value + (f" {chosen.how}" if chosen.how else "")
+
+
+def _may_not_stay(now: str, was: str | None) -> bool:
+    """Whether values that were stored under the treatment *was* may not rest any more: none of a field that is dropped, or clear ones."""
+    in_clear = was is not None and was.startswith((Treatment.KEEP, Treatment.GENERALISE))
+    return now == Treatment.DROP or (in_clear and now not in {was, Treatment.KEEP})
+
+
+def _forgotten(declared: Declarations, layout: EntityLayout, found: _Found) -> tuple[list[str], list[str]]:
+    """Return the fields whose stored values may not stay, and the statements that write every table that has them anew without.
+
+    Current rows and history, of datasets that left the entity too.
+    """
+    known = found.treatments.get((layout.library, layout.entity), {})
+    ours = {name: table for table in layout.tables for name in (table.name, table.history)}
+    lapsed: dict[str, None] = {}
+    statements: list[str] = []
+    for library, name in sorted(found.columns):
+        have = found.columns[(library, name)]
+        if library != layout.library or not name.startswith(f"{layout.entity}__") or "row_hash" not in have:
+            continue
+        wanted = dict(ours[name].stored) if name in ours else {}
+        gone: list[str] = []
+        for field in declared.entity(layout.path)[1].fields:
+            was = next((known[one] for one in (field.name, *field.was) if one in known), None)
+            names = {one + suffix for one in (field.name, *field.was) for suffix in _SUFFIXES} & have.keys()
+            unprotected = {one for one in names if wanted.get(one) == PROTECTED != have[one]}
+            if chosen := names if _may_not_stay(_treatment(declared, field), was) else unprotected:
+                lapsed[field.name] = None
+                gone += sorted(chosen)
+        if gone:
+            statements += _written_without(ours.get(name), library, name, gone, wanted)
+            found.columns[(library, name)] = {column: kind for column, kind in have.items() if column not in gone} | {
+                column: wanted[column] for column in gone if column in wanted
+            }
+    return list(lapsed), statements
+
+
+def _written_without(table: ContributionTable | None, library: str, name: str, gone: list[str], wanted: dict[str, str]) -> Iterator[str]:
+    """Yield the statements that take columns out of a table, and put those that go on in again, empty, with their indexes."""
+    changes = [f"DROP COLUMN {quoted(column)}" for column in gone]
+    changes += [f"ADD COLUMN {quoted(column)} {wanted[column]}" for column in gone if column in wanted]
+    # USING makes PostgreSQL write every row anew, so that nothing of the columns is left in the table's file.
+    yield f"ALTER TABLE {quoted(library, name)} {', '.join(changes)}, ALTER COLUMN since TYPE integer USING since + 0"
+    if table is not None and table.name == name:
+        for columns in table.indexed:
+            if set(columns) & set(gone):
+                yield create_index(quoted(library, name), _indexed(columns))
 
 
 def _table_steps(
@@ -265,20 +346,22 @@ def _table_steps(
             yield Step(library=library, purpose=f"index {library}.{name} by {definition}", sql=sql, beside=filled)
 
 
-def _view_steps(layout: EntityLayout, found: _Found, forgotten: list[str]) -> Iterator[Step]:
-    definition = select(layout)
-    if found.views.get((layout.library, layout.entity)) == definition and not forgotten:
+def _view_steps(layout: EntityLayout, found: _Found, treatments: dict[str, str], lapsed: list[str], forgotten: list[str]) -> Iterator[Step]:
+    definition, described = select(layout), (layout.library, layout.entity)
+    if found.views.get(described) == definition and found.treatments[described] == treatments and not forgotten:
         return
     name = quoted(layout.library, layout.entity)
-    text = definition.replace("'", "''")
     first = "".join(f"{one}; " for one in forgotten)
     yield Step(
         library=layout.library,
-        purpose=f"forget what of {layout.path} was stored in clear and may no longer be" if forgotten else f"describe entity {layout.path}",
+        purpose=f"forget what of {layout.path} was stored in clear or may not be stored any more: {', '.join(lapsed)}"
+        if forgotten
+        else f"describe entity {layout.path}",
         forgets=bool(forgotten),
         sql=f"DROP VIEW IF EXISTS {name}; {first}CREATE VIEW {name} AS {definition}; GRANT SELECT ON {name} TO hub_reader, hub_writer; "
-        f"INSERT INTO hub.library_view VALUES ('{layout.library}', '{layout.entity}', '{text}') "
-        "ON CONFLICT (library, entity) DO UPDATE SET definition = excluded.definition",
+        "INSERT INTO hub.library_view (library, entity, definition, treatments) "
+        f"VALUES ('{layout.library}', '{layout.entity}', {_text(definition)}, {_text(json.dumps(treatments, sort_keys=True))}) "
+        "ON CONFLICT (library, entity) DO UPDATE SET definition = excluded.definition, treatments = excluded.treatments",
     )
 
 

@@ -1,6 +1,8 @@
 """A contract: what a department promises to publish, field by field."""
 
+import json
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any
 
 from pydantic import Field as Setting
@@ -192,6 +194,21 @@ class Contract(Declared):
         if self.sync.mode is Mode.INCREMENTAL and self.sync.cursor is None:
             raise ValueError("incremental sync needs `cursor`: the field that grows with every change")
         return self
+
+    @property
+    def row_key(self) -> str:
+        """What names a row for good: the key's columns at the source, with what decides how they are kept."""
+        fields = [self.field(name) for name in self.key]
+        return ", ".join(
+            f"{one.source_column} {one.type}" + (f" as token {one.kind or ''}".rstrip() if one.level.sensitive else "") for one in fields
+        )
+
+    @property
+    def digest(self) -> str:
+        """A digest of what the contract promises: equal for two that differ in version, words, schedule or handling alone."""
+        other = {"version", "title", "abstract", "schedule", "gate", "drift", "retention"}
+        promised = self.model_dump(mode="json", exclude=other, exclude_defaults=True)
+        return sha256(json.dumps(promised, sort_keys=True).encode()).hexdigest()[:32]
 
     def field(self, name: str) -> Field:
         """Return the field called *name*; ``KeyError`` if the contract has none."""

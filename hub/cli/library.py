@@ -1,5 +1,6 @@
 """``hub library``: what the base libraries hold, their tables, their disputes."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -42,6 +43,7 @@ def plan(*, json: AsJson = False) -> None:
     from hub.flows import bases
 
     steps = bases.planned()
+    _warn(bases.unraised())
     if json:
         as_json(steps)
         return
@@ -53,14 +55,21 @@ def plan(*, json: AsJson = False) -> None:
 def apply(
     *,
     forget: Annotated[
-        bool, typer.Option("--forget", help="允许清除不得再以明文保存的值 · allow steps that lose values which may no longer rest in clear")
+        bool,
+        typer.Option("--forget", help="允许清除不得再保存的值 · allow steps that lose values which may not stay as they are"),
     ] = False,
 ) -> None:
     """按声明建立或变更库表 · Bring the library tables to the declarations."""
     from hub.flows import bases
 
+    _warn(bases.unraised())
     steps = bases.applied(by=actor(), forget=forget)
     console.print(f"已完成 {len(steps)} 步 · {len(steps)} steps done" if steps else "声明与库表一致 · declarations and tables agree")
+
+
+def _warn(unraised: tuple[str, ...]) -> None:
+    for dataset in unraised:
+        sys.stderr.write(f"! 契约已变而版本号未升 · the contract of {dataset} changed without its version being raised: raise `version`\n")
 
 
 @app.command()

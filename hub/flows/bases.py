@@ -102,6 +102,12 @@ def planned() -> tuple[Step, ...]:
         return plan.plan(declarations(), connection)
 
 
+def unraised() -> tuple[str, ...]:
+    """Return the datasets whose contract changed since they were last published, without its version being raised."""
+    with engine(Role.OWNER).connect() as connection:
+        return plan.unraised(declarations(), connection)
+
+
 def applied(*, by: str, forget: bool = False) -> tuple[Step, ...]:
     """Bring the library tables to the declarations, as the owner role, and record it; *forget* allows steps that lose stored values."""
     checkpoints.require_current_database()

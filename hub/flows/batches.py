@@ -53,6 +53,8 @@ class Batch:
     docs: str | None = None
     shape: dict[str, str] | None = None
     drift: list[dict[str, object]] = field(default_factory=list)
+    contract_key: str | None = None
+    contract_digest: str | None = None
 
 
 def find(connection: sa.Connection, batch_id: int) -> Batch:

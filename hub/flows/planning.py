@@ -52,6 +52,7 @@ def plan_run(declared: Declarations, contract: Contract, started_by: str, asked:
             connection,
             {
                 "dataset": contract.dataset, "started_by": started_by, "contract_version": contract.version,
+                "contract_key": contract.row_key, "contract_digest": contract.digest,
                 "policy_version": declared.policy.version, "code_version": code_version(), "protection": protection,
                 "cursor_field": window.cursor, "cursor_after": window.after,
             },

@@ -30,8 +30,8 @@ def ranks_at(connection: sa.Connection, layout: EntityLayout, version: int) -> R
 
 def state_at(connection: sa.Connection, layout: EntityLayout, version: int) -> str:
     """Return the SELECT of the entity as the library described it in *version*; ``Refused`` if that is no longer kept."""
-    require_kept(connection, layout, version)
     layout = with_withdrawn(connection, layout)
+    require_kept(connection, layout, version)
     return select(layout, as_of(version), ranks_at(connection, layout, version))
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from libraries.layout import ContributionTable, EntityLayout
+from libraries.retired import retired_columns_of, stored_columns_of
 from libraries.statements import run, run_script
 from libraries.views import quoted
 
@@ -99,7 +100,7 @@ def clear(connection: sa.Connection, one: Naming, keys: frozenset[bytes], versio
     """
     table, given = one.table, {"keys": list(keys)}
     emptied = {one.column: "NULL", f"{one.column}__sealed": "NULL", "row_hash": "uuid_send(gen_random_uuid())"}
-    names = [name for name, _ in table.stored]
+    names = list(stored_columns_of(connection, table.library, table.name))
     columns = ", ".join(quoted(name) for name in names)
     values = ", ".join(emptied.get(name, quoted(name)) for name in names)
     now, history = quoted(table.library, table.name), quoted(table.library, table.history)
@@ -116,6 +117,25 @@ def clear(connection: sa.Connection, one: Naming, keys: frozenset[bytes], versio
         f"INSERT INTO {now} ({columns}) SELECT {later} FROM old"
     )
     return touched + connection.execute(sa.text(present), given).rowcount
+
+
+def clear_retired(connection: sa.Connection, table: ContributionTable, keys: frozenset[bytes]) -> int:
+    """Empty the columns of fields that left the contract where they name the person, now and in history; return how many values.
+
+    Nobody is shown them, so the rows stay the versions they are.
+    """
+    retired, cleared = retired_columns_of(connection, table), 0
+    for name in (table.name, table.history):
+        target, columns = quoted(table.library, name), list(stored_columns_of(connection, table.library, name))
+        for column in [one for one, kind in retired.items() if kind == "bytea" and one in columns]:
+            emptied = {column, f"{column}__sealed"}
+            values = ", ".join("NULL" if one in emptied else quoted(one) for one in columns)
+            statement = (
+                f"WITH old AS (DELETE FROM {target} WHERE {quoted(column)} = ANY(:keys) RETURNING *) "
+                f"INSERT INTO {target} ({', '.join(map(quoted, columns))}) SELECT {values} FROM old"
+            )
+            cleared += connection.execute(sa.text(statement), {"keys": list(keys)}).rowcount
+    return cleared
 
 
 def naming_rows(connection: sa.Connection, one: Naming, keys: frozenset[bytes]) -> int:

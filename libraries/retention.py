@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from hub.errors import Refused
 from libraries.layout import ContributionTable, EntityLayout
+from libraries.retired import retired_columns_of, stored_columns_of
 from libraries.statements import run, scalar
 from libraries.views import quoted
 
@@ -63,6 +64,22 @@ def prune(connection: sa.Connection, layout: EntityLayout, table: ContributionTa
     history = quoted(table.library, table.history)
     over = f"h.until <= {oldest_kept(connection, table):d} AND NOT EXISTS ({_held(layout, 'h')})"
     return run(connection, f"DELETE FROM {history} WHERE ctid = ANY(ARRAY(SELECT h.ctid FROM {history} h WHERE {over} LIMIT {limit:d}))")
+
+
+def prune_retired(connection: sa.Connection, layout: EntityLayout, table: ContributionTable, *, oldest: int, limit: int) -> int:
+    """Empty what fields that left the contract say in at most *limit* current rows from before version *oldest*; return how many.
+
+    Subjects under a legal hold keep it. Nobody is shown it, so the rows stay the versions they are.
+    """
+    retired, columns = retired_columns_of(connection, table), stored_columns_of(connection, table.library, table.name)
+    if not retired:
+        return 0
+    now, names = quoted(table.library, table.name), ", ".join(map(quoted, columns))
+    said = " OR ".join(f"t.{quoted(name)} IS NOT NULL" for name in retired)
+    due = f"SELECT t.ctid FROM {now} t WHERE t.since < {oldest:d} AND ({said}) AND NOT EXISTS ({_held(layout, 't')}) LIMIT {limit:d}"
+    values = ", ".join("NULL" if name in retired else quoted(name) for name in columns)
+    old = f"WITH old AS (DELETE FROM {now} WHERE ctid = ANY(ARRAY({due})) RETURNING *)"
+    return run(connection, f"{old} INSERT INTO {now} ({names}) SELECT {values} FROM old")
 
 
 def prune_spine(connection: sa.Connection, layouts: Sequence[EntityLayout], *, oldest: int, limit: int) -> int:

@@ -25,12 +25,16 @@ def stored_columns_of(connection: sa.Connection, library: str, table: str) -> di
     return {name: kind for name, kind in connection.execute(_COLUMNS, {"name": quoted(library, table)})}  # noqa: C416 (rows are no pairs to mypy)
 
 
+def retired_columns_of(connection: sa.Connection, table: ContributionTable) -> dict[str, str]:
+    """Return the columns of *table* that no field of its contract fills any more, with their SQL types."""
+    declared = {name for name, _ in table.stored}
+    return {name: kind for name, kind in stored_columns_of(connection, table.library, table.name).items() if name not in declared}
+
+
 def keep_retired_columns(connection: sa.Connection, table: ContributionTable, staged: str) -> None:
     """Give the relation *staged*, which is to become *table*, the columns of fields that left: history goes on holding them."""
-    have = {name for name, _ in table.stored}
-    for name, kind in stored_columns_of(connection, table.library, table.name).items():
-        if name not in have:
-            run_script(connection, f"ALTER TABLE {staged} ADD COLUMN {quoted(name)} {kind}")
+    for name, kind in retired_columns_of(connection, table).items():
+        run_script(connection, f"ALTER TABLE {staged} ADD COLUMN {quoted(name)} {kind}")
 
 
 def with_withdrawn(connection: sa.Connection, layout: EntityLayout) -> EntityLayout:

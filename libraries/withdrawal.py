@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from hub.errors import Refused
 from libraries.layout import ContributionTable, EntityLayout
 from libraries.retention import oldest_kept
+from libraries.retired import stored_columns_of
 from libraries.statements import run, run_script, scalar
 from libraries.views import quoted
 
@@ -47,13 +48,18 @@ def withdraw(connection: sa.Connection, table: ContributionTable, *, batch: int,
     _require_history(connection, table, made)
     _find_returning(connection, table)
     leaving = _leave(connection, table, version)
-    columns = ", ".join(quoted(name) for name, _ in table.stored if name != "since")
+    columns = ", ".join(quoted(name) for name in _every_column(connection, table) if name != "since")
     arrived = run(connection, f"INSERT INTO {_now(table)} ({columns}, since) SELECT {columns}, {version:d} FROM returning_rows")
     restored = scalar(connection, "SELECT count(*) FROM returning_rows WHERE NOT replaces")
     concerned = scalar(connection, "SELECT count(*) FROM concerned")
     run_script(connection, "DROP TABLE story, concerned, returning_rows")
     returned = arrived - restored
     return Withdrawn(returned=returned, removed=leaving - returned, restored=restored, superseded=touched - concerned)
+
+
+def _every_column(connection: sa.Connection, table: ContributionTable) -> tuple[str, ...]:
+    """Return all columns, those of fields that left the contract too: a row goes back, and into history, as it was."""
+    return tuple(stored_columns_of(connection, table.library, table.name))
 
 
 def _now(table: ContributionTable) -> str:
@@ -110,7 +116,7 @@ def _require_history(connection: sa.Connection, table: ContributionTable, made: 
 
 def _find_returning(connection: sa.Connection, table: ContributionTable) -> None:
     """Find the state each concerned row returns to, and leave rows alone that stand in it already."""
-    columns = ", ".join(f"h.{quoted(name)}" for name, _ in table.stored)
+    columns = ", ".join(f"h.{quoted(name)}" for name in _every_column(connection, table))
     run(
         connection,
         f"CREATE TEMP TABLE returning_rows ON COMMIT DROP AS SELECT {columns}, t.row_key IS NOT NULL AS replaces "
@@ -138,7 +144,7 @@ def _one_voice_each(connection: sa.Connection, table: ContributionTable) -> None
 
 
 def _leave(connection: sa.Connection, table: ContributionTable, version: int) -> int:
-    columns = ", ".join(quoted(name) for name, _ in table.stored)
+    columns = ", ".join(quoted(name) for name in _every_column(connection, table))
     return run(
         connection,
         f"WITH leaving AS (DELETE FROM {_now(table)} t USING concerned c WHERE t.row_key = c.row_key RETURNING t.*) "

@@ -151,6 +151,7 @@ def prune(*, json: AsJson = False) -> None:
         as_json(done)
         return
     rows = [("历史行 history rows", name, f"{count:,}") for name, count in done.histories.items() if count]
+    rows += [("退役字段的值 values of fields that left", name, f"{count:,}") for name, count in done.retired.items() if count]
     rows += [("无人提及的标识 idle identifiers", name, f"{count:,}") for name, count in done.identifiers.items() if count]
     rows += [("过期隔离值 quarantined values", name, f"{count:,}") for name, count in done.quarantined.items() if count]
     rows += [("暂存残留 staging tables", f"批次 batch {batch}", "1") for batch in done.staging]

@@ -24,9 +24,9 @@ from hub.flows.persons import Person, by_identifier, by_marks, kind_of, namings,
 from hub.flows.readiness import acting
 from hub.flows.runs import throw_away
 from libraries import plan
-from libraries.erasure import Naming, bury, clear, collect, naming_rows, remove
-from libraries.layout import EntityLayout, layouts
-from libraries.retired import with_withdrawn
+from libraries.erasure import Naming, bury, clear, clear_retired, collect, naming_rows, remove
+from libraries.layout import ContributionTable, EntityLayout, layouts
+from libraries.retired import retired_columns_of, with_withdrawn
 from libraries.statements import run, scalar
 from libraries.versions import current_version, lock, record_version
 from libraries.views import quoted
@@ -109,6 +109,7 @@ def _alone(declared: Declarations, domain: str) -> Iterator[sa.Connection]:
     """Open a transaction in which nobody else erases, and nobody publishes into the libraries that know people of *domain*."""
     concerned = {layout.library for layout in spines(declared, domain)} | {one.table.library for _, _, one in namings(declared, domain)}
     with acting() as connection:
+        concerned |= {layout.library for layout in layouts(declared) for table in layout.tables if retired_columns_of(connection, table)}
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended('erasure', 0))"))
         for library in sorted(concerned):
             lock(connection, library)
@@ -118,7 +119,7 @@ def _alone(declared: Declarations, domain: str) -> Iterator[sa.Connection]:
 
 def _erase(connection: sa.Connection, declared: Declarations, person: Person, grounds: Grounds, *, log: bool = True) -> Erasure:
     every = tuple(with_withdrawn(connection, layout) for layout in layouts(declared))
-    named = list(namings(declared, person.domain))
+    named = list(namings(declared, person.domain, every))
     removed = collect(connection, every, person.known, [one for act, _, one in named if act is OnErasure.ROW])
     holds.require_free(connection, person.known, frozenset(removed))
     number = _begin(connection, person, grounds)
@@ -126,6 +127,7 @@ def _erase(connection: sa.Connection, declared: Declarations, person: Person, gr
     waiting = {library: current_version(connection, library) + 1 for library in sorted({layout.library for layout in every})}
     cleared = _clear(connection, named, person, waiting)
     touched |= {(one.table.library, name) for _, path, one in named if cleared.get(path) for name in (one.table.name, one.table.history)}
+    retired = _clear_retired(connection, every, person)
     for spine in spines(declared, person.domain):
         ids = person.known.subjects.get(spine.path, ())
         if ids:
@@ -134,10 +136,12 @@ def _erase(connection: sa.Connection, declared: Declarations, person: Person, gr
     versions = {library: record_version(connection, library, None, cause="erasure") for library in sorted({one for one, _ in touched})}
     rows = _leave_quarantine(connection, declared, person)
     touched |= {("hub", "quarantine")} if rows else set()
+    touched |= {(table.library, name) for table in retired for name in (table.name, table.history)}
     thrown = tuple(_throw_staged_away(connection, declared, person, number, grounds.by))
     _to_rewrite(connection, touched)
     done = Erasure(
-        id=number, versions=versions, removed=removed, quarantined=rows, batches=thrown, cleared=cleared,
+        id=number, versions=versions, removed=removed, quarantined=rows, batches=thrown,
+        cleared=cleared | {f"{table.library}.{table.name} (retired)": count for table, count in retired.items()},
         reported=_reported(connection, named, person), unsearchable=unsearchable(declared, person.domain),
         departments=tuple(sorted({declared.contracts[dataset].department for dataset in removed if dataset in declared.contracts})),
     )  # fmt: skip
@@ -183,6 +187,12 @@ def _clear(
         if act is OnErasure.CLEAR:
             cleared[path] += clear(connection, one, person.known.keys, versions[one.table.library])
     return {path: rows for path, rows in cleared.items() if rows}
+
+
+def _clear_retired(connection: sa.Connection, every: Iterable[EntityLayout], person: Person) -> dict[ContributionTable, int]:
+    """Empty what fields that left their contract still say of the person in rows of others, in every table; return how many values."""
+    found = {table: clear_retired(connection, table, person.known.keys) for layout in every for table in layout.tables}
+    return {table: count for table, count in found.items() if count}
 
 
 def _reported(connection: sa.Connection, named: list[tuple[OnErasure, str, Naming]], person: Person) -> dict[str, int]:

@@ -93,9 +93,12 @@ def _marked(values: pa.Array, domain: str, document_type: str, marks: frozenset[
     return found
 
 
-def namings(declared: Declarations, domain: str) -> Iterator[tuple[OnErasure, str, Naming]]:
-    """Yield the token columns by which rows of other subjects name people of *domain*, with what each asks for."""
-    for layout in layouts(declared):
+def namings(declared: Declarations, domain: str, every: tuple[EntityLayout, ...] = ()) -> Iterator[tuple[OnErasure, str, Naming]]:
+    """Yield the token columns by which rows of other subjects name people of *domain*, with what each asks for.
+
+    *every* are the layouts to look in; unsaid, those of the declarations.
+    """
+    for layout in every or layouts(declared):
         _, entity = declared.entity(layout.path)
         for field in entity.fields:
             if _of_domain(declared, field.kind, domain) and treatment(declared, field).treatment is Treatment.TOKEN:

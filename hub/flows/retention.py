@@ -24,8 +24,10 @@ from hub.flows.readiness import require_ready
 from hub.flows.staging import drop
 from hub.settings import settings
 from libraries.layout import ContributionTable, EntityLayout, layouts
-from libraries.retention import begin_pruning, held_rows, prune, prune_spine, version_at
+from libraries.retention import begin_pruning, held_rows, prune, prune_retired, prune_spine, version_at
+from libraries.retired import with_withdrawn
 from libraries.versions import lock
+from schemas.contract import Retention
 from schemas.declarations import Declarations, declarations
 
 STEP = 20_000  # rows: a publisher waits for one step at most, well under a second
@@ -34,9 +36,13 @@ _BATCH = re.compile(r"^b([0-9]+)_")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruned:
-    """What one run removed: history rows by contribution, identifiers by spine, quarantined values by dataset, and the rest."""
+    """What one run removed: history rows by contribution, identifiers by spine, quarantined values by dataset, and the rest.
+
+    ``retired`` counts, by contribution, rows from which the values of fields went that had left the contract.
+    """
 
     histories: Counter[str] = field(default_factory=Counter)
+    retired: Counter[str] = field(default_factory=Counter)
     identifiers: Counter[str] = field(default_factory=Counter)
     quarantined: Counter[str] = field(default_factory=Counter)
     staging: list[int] = field(default_factory=list)
@@ -50,22 +56,32 @@ def pruned(*, by: str, now: datetime | None = None, step: int = STEP) -> Pruned:
     with engine(Role.WRITER).connect() as connection:
         require_ready(connection)
         held = held_datasets(connection)
-    for layout in layouts(declared):
+        every = tuple(with_withdrawn(connection, layout) for layout in layouts(declared))
+        quarantined = set(connection.execute(sa.text("SELECT DISTINCT dataset FROM hub.quarantine")).scalars())
+    for layout in every:
         for table in layout.tables:
             if table.dataset not in held:
-                done.histories[f"{table.library}.{table.name}"] += sum(_history(declared, layout, table, moment, by, step))
+                name = f"{table.library}.{table.name}"
+                done.histories[name] += sum(_history(declared, layout, table, moment, by, step))
+                done.retired[name] += sum(_retired(declared, layout, table, moment, by, step))
         if layout.parent is None and layout.tables:
-            done.identifiers[layout.path] += sum(_identifiers(declared, layout, moment, by, step))
-    for dataset in sorted(set(declared.contracts) - held):
-        done.quarantined[dataset] += sum(_quarantine(declared, dataset, moment, by, step))
+            done.identifiers[layout.path] += sum(_identifiers(declared, every, layout, moment, by, step))
+    for dataset in sorted(quarantined - held):
+        done.quarantined[dataset] += sum(_quarantine(declared, every, dataset, moment, by, step))
     _remains(declared, moment, by, done)
     with suppress(Unavailable):  # somebody reads one of the tables: the next run tries again
         done.rewritten.extend(erasure.rewritten(by=by))
     return done
 
 
+def _kept(declared: Declarations, dataset: str) -> Retention:
+    """Return how long the dataset's contract keeps things; of one whose contract is gone, the time of contracts that do not say."""
+    contract = declared.contracts.get(dataset)
+    return contract.retention if contract else Retention()
+
+
 def _history(declared: Declarations, layout: EntityLayout, table: ContributionTable, now: datetime, by: str, step: int) -> Iterator[int]:
-    cut = now - timedelta(days=declared.contract(table.dataset).retention.history_days)
+    cut = now - timedelta(days=_kept(declared, table.dataset).history_days)
     rows = step
     while rows == step:
         with engine(Role.WRITER).begin() as connection:
@@ -78,10 +94,27 @@ def _history(declared: Declarations, layout: EntityLayout, table: ContributionTa
         yield rows
 
 
-def _identifiers(declared: Declarations, spine: EntityLayout, now: datetime, by: str, step: int) -> Iterator[int]:
+def _retired(declared: Declarations, layout: EntityLayout, table: ContributionTable, now: datetime, by: str, step: int) -> Iterator[int]:
+    """Empty what fields that left the contract say in current rows, once such a row is as old as its history is kept."""
+    cut = now - timedelta(days=_kept(declared, table.dataset).history_days)
+    rows = step
+    while rows == step:
+        with engine(Role.WRITER).begin() as connection:
+            lock(connection, table.library)
+            oldest = version_at(connection, table.library, cut)
+            rows = prune_retired(connection, layout, table, oldest=oldest + 1, limit=step)
+            if rows:
+                details = {"library": table.library, "entity": table.entity, "dataset": table.dataset, "oldest": oldest, "rows": rows}
+                record(connection, Event.HISTORY_PRUNED, actor=by, details=details)
+        yield rows
+
+
+def _identifiers(
+    declared: Declarations, every_entity: tuple[EntityLayout, ...], spine: EntityLayout, now: datetime, by: str, step: int
+) -> Iterator[int]:
     """Remove identifiers of subjects that nothing speaks of any more, once they are older than any history of theirs is kept."""
-    every = tuple(layout for layout in layouts(declared) if layout.spine == spine.spine)
-    days = max(declared.contract(table.dataset).retention.history_days for layout in every for table in layout.tables)
+    every = tuple(layout for layout in every_entity if layout.spine == spine.spine)
+    days = max(_kept(declared, table.dataset).history_days for layout in every for table in layout.tables)
     rows = step
     while rows == step:
         with engine(Role.WRITER).begin() as connection:
@@ -94,11 +127,11 @@ def _identifiers(declared: Declarations, spine: EntityLayout, now: datetime, by:
         yield rows
 
 
-def _quarantine(declared: Declarations, dataset: str, now: datetime, by: str, step: int) -> Iterator[int]:
+def _quarantine(declared: Declarations, every: tuple[EntityLayout, ...], dataset: str, now: datetime, by: str, step: int) -> Iterator[int]:
     """Remove sealed rows that are closed, and the values of those that still wait: their keys stay, or a sync would wonder."""
     old = (
         "SELECT q.id FROM hub.quarantine q JOIN hub.batch b ON b.id = q.batch WHERE q.dataset = :dataset AND b.started_at < :cut "
-        f"AND (q.closed_by IS NOT NULL OR q.sealed <> '') AND NOT EXISTS ({held_rows(_layouts_of(declared, dataset), dataset)}) "
+        f"AND (q.closed_by IS NOT NULL OR q.sealed <> '') AND NOT EXISTS ({held_rows(every, dataset)}) "
         "ORDER BY q.id LIMIT :step"
     )
     statement = sa.text(
@@ -106,7 +139,7 @@ def _quarantine(declared: Declarations, dataset: str, now: datetime, by: str, st
         "AND q.closed_by IS NOT NULL RETURNING q.id), emptied AS (UPDATE hub.quarantine q SET sealed = '' FROM old "
         "WHERE q.id = old.id AND q.closed_by IS NULL RETURNING q.id) SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM emptied)"
     )
-    cut = now - timedelta(days=declared.contract(dataset).retention.quarantine_days)
+    cut = now - timedelta(days=_kept(declared, dataset).quarantine_days)
     rows = step
     while rows == step:
         with engine(Role.WRITER).begin() as connection:
@@ -114,10 +147,6 @@ def _quarantine(declared: Declarations, dataset: str, now: datetime, by: str, st
             if rows:
                 record(connection, Event.QUARANTINE_EXPIRED, actor=by, details={"dataset": dataset, "rows": rows})
         yield rows
-
-
-def _layouts_of(declared: Declarations, dataset: str) -> tuple[EntityLayout, ...]:
-    return tuple(layout for layout in layouts(declared) if any(table.dataset == dataset for table in layout.tables))
 
 
 def _remains(declared: Declarations, now: datetime, by: str, done: Pruned) -> None:

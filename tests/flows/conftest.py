@@ -265,6 +265,7 @@ class Standing:
             for old, new in ((kept / "home", home), (kept / "checkpoint", checkpoint)):
                 shutil.rmtree(new, ignore_errors=True)
                 shutil.copytree(old, new)
+            (settings().state / "erasures.jsonl").unlink(missing_ok=True)  # whom another test erased
             self._copy(f"kept_{name}", "hub")
             establish(self._administrator)
             return Town(home)

@@ -353,7 +353,15 @@ restore.restore({name!r}, by="test", replace=True)
 
 
 class TestKilledRestores:
-    @pytest.mark.parametrize("at", ["prepared", "before the old one leaves", "before the new one comes", "before the start"])
+    @pytest.mark.parametrize(
+        "at",
+        [
+            pytest.param("prepared", marks=pytest.mark.campaign),
+            pytest.param("before the old one leaves", marks=pytest.mark.campaign),
+            "before the new one comes",
+            pytest.param("before the start", marks=pytest.mark.campaign),
+        ],
+    )
     def test_leave_the_old_database_or_the_new_one_and_can_be_repeated(self, published, run, at):
         moments = ["prepared", "before the old one leaves", "before the new one comes", "before the start"]
         name = backup.create(by="test").name

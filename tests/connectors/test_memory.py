@@ -1,4 +1,4 @@
-"""Reading much takes no more memory than reading little."""
+"""Reading much takes no more memory than reading little: a file, a row group and a server here, every kind of source in the campaign."""
 
 import json
 import subprocess
@@ -44,7 +44,7 @@ def is_the_same_at_five_times(make, rows, spare=40):
     assert five - once < spare
 
 
-@pytest.mark.parametrize("kind", ["parquet", "parquet-folder"])
+@pytest.mark.parametrize("kind", ["parquet", pytest.param("parquet-folder", marks=pytest.mark.campaign)])
 def test_parquet_streams_one_row_group_of_any_size(tmp_path, source, kind):
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -62,6 +62,7 @@ def test_parquet_streams_one_row_group_of_any_size(tmp_path, source, kind):
     is_the_same_at_five_times(make, 30_000)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("database", ["postgres", pytest.param("mysql", marks=pytest.mark.services)])
 def test_sqlalchemy_streams(request, database):
     department = request.getfixturevalue({"postgres": "postgres", "mysql": "mariadb"}[database])
@@ -79,6 +80,7 @@ def test_sqlalchemy_streams(request, database):
     is_the_same_at_five_times(make, 20_000)
 
 
+@pytest.mark.campaign
 def test_an_api_is_held_page_by_page(api):
     def make(rows):
         def answer(_, parameters, __):
@@ -96,6 +98,7 @@ def test_postgres_streams(postgres):
     assert growth(postgres.source(), {"table": "people"}, postgres.password) < GROWTH_MIB
 
 
+@pytest.mark.campaign
 @pytest.mark.services
 def test_mysql_streams(mariadb):
     mariadb.run(
@@ -105,6 +108,7 @@ def test_mysql_streams(mariadb):
     assert growth(mariadb.source(), {"table": "people"}, mariadb.password) < GROWTH_MIB
 
 
+@pytest.mark.campaign
 def test_sqlite_streams(sqlite, source):
     path = sqlite(
         "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT, note TEXT)",
@@ -113,7 +117,7 @@ def test_sqlite_streams(sqlite, source):
     assert growth(source("sqlite", path=str(path)), {"table": "people"}) < GROWTH_MIB
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+@pytest.mark.parametrize("encoding", ["utf-8", pytest.param("gb18030", marks=pytest.mark.campaign)])
 def test_csv_streams(tmp_path, source, encoding):
     with (tmp_path / "a.csv").open("w", encoding=encoding) as out:
         out.write("id,name,note\n")
@@ -121,6 +125,7 @@ def test_csv_streams(tmp_path, source, encoding):
     assert growth(source("csv", path=str(tmp_path), encoding=encoding), {"file": "a.csv"}) < GROWTH_MIB
 
 
+@pytest.mark.campaign
 def test_geojson_streams(tmp_path, source):
     with (tmp_path / "a.geojson").open("w") as out:
         out.write('{"type": "FeatureCollection", "features": [')
@@ -133,6 +138,7 @@ def test_geojson_streams(tmp_path, source):
     assert growth(source("geojson", path=str(tmp_path), crs="EPSG:4490"), {"file": "a.geojson"}) < GROWTH_MIB
 
 
+@pytest.mark.campaign
 def test_excel_streams(tmp_path, source):
     """Written by hand: a sheet of this size takes its library minutes."""
     import zipfile

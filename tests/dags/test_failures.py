@@ -6,8 +6,6 @@ import pytest
 
 from tests.dags.conftest import Ask
 
-pytestmark = pytest.mark.xdist_group("airflow")  # one interpreter with Airflow is enough
-
 _TELL = """
 import json
 from dags.failures import told_to_airflow

@@ -7,12 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from hub.settings import REPOSITORY
 from tests.dags.conftest import Ask, declare
-
-pytestmark = pytest.mark.xdist_group("airflow")  # one interpreter with Airflow is enough
 
 _LOADED = """
 import json, runpy, sys

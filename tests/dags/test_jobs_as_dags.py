@@ -7,8 +7,6 @@ import pytest
 from hub.settings import REPOSITORY
 from tests.dags.conftest import Ask, declare
 
-pytestmark = pytest.mark.xdist_group("airflow")  # one interpreter with Airflow is enough
-
 _PARSE = """
 import json, runpy
 from pathlib import Path

@@ -6,8 +6,6 @@ import pytest
 
 from tests.dags.conftest import Ask, declare
 
-pytestmark = pytest.mark.xdist_group("airflow")  # one interpreter with Airflow is enough
-
 # Airflow's own way to the next run and to its database and back, at a given time of the day.
 _NEXT = """
 import json

@@ -69,7 +69,6 @@ def _run_in_turn(found: tuple[Block, ...], environment: dict[str, str]) -> None:
 
 
 @pytest.mark.campaign  # minutes: each command is a process of its own
-@pytest.mark.xdist_group("documents")
 class TestCommandsOfDocuments:
     def test_those_of_the_tutorial_run_in_turn(self, city: dict[str, str]) -> None:
         found = blocks(TUTORIALS[0])

@@ -14,8 +14,6 @@ from tests.flows.conftest import Row, Town
 from tests.leaks.conftest import Marked, born, person
 from tests.leaks.search import databases_of, dumped, search, settled
 
-pytestmark = pytest.mark.xdist_group("leaks")
-
 
 class Said:
     """Runs commands of the command line in this process and keeps what they say."""

@@ -26,8 +26,6 @@ from tests.flows.conftest import Town
 from tests.leaks.conftest import Marked, person
 from tests.leaks.search import Searcher
 
-pytestmark = pytest.mark.xdist_group("leaks")
-
 MARK = "欧阳MARKED张三丰20260101"
 SEARCHER = Searcher({"mark": MARK})
 FIELDS = ("record", "citizen_no", "full_name", "sex", "born", "phone", "changed")

@@ -10,7 +10,6 @@ from tests.flows.conftest import Town
 
 STAGED = "CREATE TABLE staging.tried (LIKE population.person__insurance)"
 FORBIDDEN = "42501"  # insufficient_privilege, PostgreSQL appendix A
-pytestmark = pytest.mark.xdist_group("privileges")  # one worker loads the town once
 
 
 def writing(*statements: str) -> None:

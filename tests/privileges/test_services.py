@@ -11,7 +11,6 @@ from hub.database.roles import Role
 from tests.flows.conftest import Town
 
 FORBIDDEN = "42501"  # insufficient_privilege, PostgreSQL appendix A
-pytestmark = pytest.mark.xdist_group("privileges")  # one worker loads the town once
 SERVICES = (Role.WRITER, Role.READER, Role.AUDITOR)
 
 

@@ -8,26 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.conftest import Row, Town
+from tests.flows.conftest import Town
 from tests.recovery.conftest import Driver, told
+from tests.recovery.days import broken, person
 
 pytestmark = pytest.mark.xdist_group("recovery")
-
-WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-
-
-def person(record: int, *, name: str = "张三", changed: str = "2026-01-01 00:00:00", sequence: int | None = None) -> Row:
-    """A made-up person, of one record each."""
-    born = f"19{60 + record}0307"
-    body = f"110101{born}{sequence or 2 * record + 1:03d}"
-    check = "10X98765432"[sum(int(digit) * weight for digit, weight in zip(body, WEIGHTS, strict=True)) % 11]
-    return (f"r{record}", body + check, name, "1", born, None, changed)
-
-
-def broken(record: int, *, changed: str = "2026-01-01 00:00:00") -> Row:
-    """A row whose number has a wrong check character."""
-    return (f"r{record}", "310101198001010012", "赵六", "1", "1980-01-01", None, changed)
-
 
 LATER = "2026-02-01 00:00:00"
 FIRST = [person(1), person(2), person(3), broken(8), person(4), person(5), broken(9)]
@@ -76,28 +61,13 @@ def test_a_killed_job_that_runs_again_leaves_what_an_uninterrupted_one_leaves(
     assert whole.code == 0, whole.said
     expected = told(town)
     steps = whole.steps
-    commits = [number for number, step in enumerate(steps, start=1) if step in {"COMMIT", "adbc commit "}]
+    commits = [number for number, step in enumerate(steps, start=1) if step in {"COMMIT", "adbc commit"}]
     drawn = random.Random(scenario).sample(range(1, len(steps)), k=min(SHORT, len(steps) - 1))
     for step in sorted({*drawn, commits[-2], len(steps)}):
         found = killed_and_run_again(fresh, driver, scenario, step)
         if step != len(steps):
             assert found == expected, f"killed before step {step} of {len(steps)}: {steps[step - 1]}"
         assert but_for_reruns(found) == but_for_reruns(expected), f"killed before step {step} of {len(steps)}: {steps[step - 1]}"
-
-
-@pytest.mark.campaign
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_a_job_can_be_killed_before_every_statement(fresh: Callable[[str], Town], driver: Driver, scenario: str) -> None:
-    town = prepared(fresh, driver, scenario)
-    whole = driver.run("sync", "register")
-    expected, steps = told(town), whole.steps
-    points = range(1, len(steps))
-    if os.environ.get("HUB_CAMPAIGN") == "short":
-        points = range(1, len(steps), 7)
-    for step in points:
-        assert killed_and_run_again(fresh, driver, scenario, step) == expected, (
-            f"killed before step {step} of {len(steps)}: {steps[step - 1]}"
-        )
 
 
 def test_a_publishing_killed_after_its_commit_is_told_as_done(fresh: Callable[[str], Town], driver: Driver) -> None:

@@ -12,7 +12,8 @@ from hub.database import embedded
 from hub.flows import sync
 from tests.flows.conftest import Town
 from tests.recovery.conftest import Driver, told
-from tests.recovery.test_kills import SECOND, broken, prepared
+from tests.recovery.days import broken
+from tests.recovery.test_kills import SECOND, prepared
 
 pytestmark = pytest.mark.xdist_group("recovery")
 

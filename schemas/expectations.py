@@ -8,6 +8,7 @@ This is the only module that imports it, inside functions, because the import ta
 import os
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hub.errors import Rejected
+from hub.errors import Rejected, Unavailable
 from schemas.contract import Gate, Severity
 from schemas.declared import Title
 from schemas.offline_pages import standalone
@@ -248,11 +249,19 @@ def _write_page(result: "ExpectationSuiteValidationResult", *, dataset: str, bat
 
     result.meta["run_id"] = RunIdentifier(run_name=batch, run_time=datetime.now(UTC))
     html = _page_view().render(ValidationResultsPageRenderer().render(result))
-    folder.mkdir(parents=True, exist_ok=True)
     page = folder / f"{batch}.html"
     draft = page.with_suffix(".part")
-    draft.write_text(standalone(html, title=f"{dataset} {batch}"), encoding="utf-8")
-    return draft.replace(page)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        draft.write_text(standalone(html, title=f"{dataset} {batch}"), encoding="utf-8")
+        return draft.replace(page)
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink()
+        raise Unavailable(
+            f"the page of batch {batch} of {dataset} cannot be written into {folder} ({error.strerror}, 无法写入质检报告)",
+            remedy="make room on that disk and let the hub's user write there, then run the job again; nothing was published",
+        ) from None
 
 
 @cache

@@ -61,7 +61,7 @@ def refused(sqlstate: str | None, diagnosis: Diagnosis | None = None) -> HubErro
     code = sqlstate or ""
     if code == _DISK_FULL:
         return Unavailable(
-            "the disk of the hub's database is full (SQLSTATE 53100); nothing of this step was kept",
+            "the disk of the hub's database is full (SQLSTATE 53100, 数据库磁盘已满); nothing of this step was kept",
             remedy="make room (`hub library prune` removes what its retention lets go), then run the job again",
         )
     if _PASSING.match(code):

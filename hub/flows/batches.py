@@ -11,6 +11,8 @@ from hub.database.engine import engine
 from hub.database.roles import Role
 from hub.errors import Mistake
 
+UNSETTLED = frozenset({"planned", "staged", "held"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
@@ -90,6 +92,14 @@ def held_batch(dataset: str, *, started_by: str) -> Batch | None:
     with engine(Role.READER).connect() as connection:
         row = connection.execute(query, {"dataset": dataset, "by": started_by}).mappings().one_or_none()
     return Batch(**row) if row is not None else None
+
+
+def claim(connection: sa.Connection, batch_id: int) -> str:
+    """Return the state of a batch, which nobody else changes until the caller's transaction ends.
+
+    A job's lock lives in one connection and ends with it, as at a restart of the server; a batch's own row does not.
+    """
+    return str(connection.execute(sa.text("SELECT state FROM hub.batch WHERE id = :id FOR UPDATE"), {"id": batch_id}).scalar_one())
 
 
 def begin(connection: sa.Connection, values: Mapping[str, object]) -> int:

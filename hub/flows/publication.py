@@ -13,7 +13,7 @@ from audit.log import record
 from connectors.protocol import Window
 from hub.database.engine import engine
 from hub.database.roles import Role
-from hub.errors import Rejected
+from hub.errors import Rejected, Unavailable
 from hub.flows import batches, checkpoints, holding, reconciliation
 from hub.flows.keys import keyring
 from hub.flows.readiness import require_ready
@@ -32,6 +32,7 @@ def publish_staged(batch_id: int, started_by: str, *, release: bool) -> Publishe
     with engine(Role.READER).connect() as connection:
         batch = batches.find(connection, batch_id)
     if batch.state == "published":
+        checkpoints.note()  # the task that published it may have been killed before it came to that
         return _published_before(batch)
     run = _resume(batch, started_by, release=release)
     if run is None:
@@ -105,6 +106,11 @@ def _publish(run: Run, batch: batches.Batch) -> Published | None:
     with engine(Role.WRITER).begin() as connection:
         for library in run.libraries:
             lock(connection, library)
+        if (state := batches.claim(connection, batch.id)) != batch.state:
+            raise Unavailable(
+                f"batch {batch.id} of {batch.dataset} is {state} by now: while the database was away, another run took this one's place",
+                remedy="`hub batch list` shows what became of it; run the job again if it was discarded",
+            )
         if erased_since(connection, batch.counts):
             throw_away(connection, batch.id, batch.dataset, run.started_by, reason="somebody was erased since it was read; read again")
             return None

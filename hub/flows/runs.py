@@ -72,7 +72,9 @@ def single_shares(contract: Contract, shares: tuple[Share, ...]) -> dict[int, Ch
 
 
 def throw_away(connection: sa.Connection, batch: int, dataset: str, actor: str, *, reason: str) -> None:
-    """Discard *batch* with its staging tables and quarantined rows, and record why."""
+    """Discard *batch* with its staging tables and quarantined rows, and record why; one that another run has settled stays as it is."""
+    if batches.claim(connection, batch) not in batches.UNSETTLED:
+        return
     drop(connection, batch)
     # Nobody is shown what was never published, and its keys must not count as known when the source is read again.
     connection.execute(sa.text("DELETE FROM hub.quarantine WHERE batch = :batch"), {"batch": batch})

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,19 @@ class Driver:
         while (ended := self.run(what, name)).code == UNAVAILABLE and "running already" in ended.said and time.monotonic() < deadline:
             time.sleep(0.1)
         return ended
+
+    @contextmanager
+    def waiting(self, file: Path, what: str, name: object, **where: object) -> Iterator[int]:
+        """Start a run and give its process number when it waits at a step; it goes on when the context ends."""
+        pid = self.start(what, name, file=str(file), **where)
+        deadline = time.monotonic() + 60
+        while not file.exists():
+            assert time.monotonic() < deadline, f"it never came to {where}"
+            time.sleep(0.01)
+        try:
+            yield pid
+        finally:
+            file.unlink()
 
     def killed_after(self, seconds: float, what: str, name: object) -> Ended:
         """Run a job and kill it from outside after so many seconds, wherever it is; it may have ended by itself."""

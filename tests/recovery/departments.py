@@ -44,6 +44,10 @@ class Department:
         """Make *rows* the whole content of the register, at once."""
         raise NotImplementedError
 
+    def swell(self, rows: int) -> None:
+        """Add so many rows that no buffer between here and there holds them all."""
+        raise NotImplementedError
+
     def readers(self) -> list[int]:
         """Return the numbers of the reader's sessions."""
         raise NotImplementedError
@@ -80,6 +84,10 @@ class Postgres(Department):
         with psycopg.connect(**self.server, dbname=self.name) as connection, connection.cursor() as cursor:
             cursor.execute("DELETE FROM register")
             cursor.executemany("INSERT INTO register VALUES (%s, %s, %s, %s, %s, %s, %s)", rows)
+
+    def swell(self, rows: int) -> None:
+        row = "'x' || n, '310101198001010012', repeat('赵', 40), '1', '1980-01-01', NULL, '2026-12-01'"
+        self._run(self.name, f"INSERT INTO register SELECT {row} FROM generate_series(1, {rows}) n")
 
     def readers(self) -> list[int]:
         return [pid for (pid,) in self._run("postgres", f"SELECT pid FROM pg_stat_activity WHERE usename = '{self.name}'")]
@@ -120,6 +128,10 @@ class Mariadb(Department):
             cursor.execute("DELETE FROM register")
             cursor.executemany("INSERT INTO register VALUES (%s, %s, %s, %s, %s, %s, %s)", rows)
             connection.commit()
+
+    def swell(self, rows: int) -> None:
+        row = "concat('x', seq), '310101198001010012', repeat('赵', 40), '1', '1980-01-01', NULL, '2026-12-01'"
+        self._run(f"USE {self.name}", f"INSERT INTO register SELECT {row} FROM seq_1_to_{rows}")
 
     def readers(self) -> list[int]:
         return [int(number) for (number,) in self._run(f"SELECT id FROM information_schema.processlist WHERE user = '{self.name}'")]

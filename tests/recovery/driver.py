@@ -2,17 +2,19 @@
 
 Orders come as lines of JSON on standard input, answers go out the same way:
     {"order": "warm", "name": ...} → {}: run a job here once, so that no later run pays for what is loaded at its first use
-    {"order": "start", "what": "sync" | "stage" | "publish", "name": ..., "kill_at": N, "wait_at": N, "file": path} → {"pid": ...}
+    {"order": "start", "what": "sync" | "stage" | "publish", "name": ..., "kill_at": N, "wait_at": N, "file": path, ...} → {"pid": ...}
     {"order": "end", "pid": ...} → {"signal": ..., "code": ..., "steps": [...], "said": ...}
 
 A run counts its steps where it speaks to a database, the hub's or its source: each statement and commit of SQLAlchemy,
 each statement, row batch (written or read) and commit of ADBC, each stretch of rows read from MariaDB.
-Before step N it kills itself with SIGKILL, or waits as long as *file* is there.
+Before step N it kills itself with SIGKILL, or waits as long as *file* is there; instead of its number, ``wait_for`` and ``nth`` may name
+a step. ``largest_file`` bounds the bytes of each file that the run writes, as a full disk would.
 Nothing of the hub is replaced.
 """
 
 import json
 import os
+import resource
 import signal
 import sys
 import threading
@@ -48,11 +50,17 @@ class Steps:
             number = len(self.taken)
             if number == self._order.get("kill_at"):
                 os.kill(os.getpid(), signal.SIGKILL)
-        if number == self._order.get("wait_at") or (number > 1 and what == self._order.get("wait_for")):
+            here = number == self._order.get("wait_at") or self._comes(what)
+        if here:
             file = Path(self._order["file"])
             file.touch()
             while file.exists():
                 time.sleep(0.02)
+
+    def _comes(self, what: str) -> bool:
+        """Whether *what* is the step before which the order wants to wait: the n-th of its name."""
+        wanted = self._order.get("wait_for")
+        return bool(wanted and wanted in what and sum(wanted in step for step in self.taken) == self._order.get("nth", 1))
 
 
 def watch(steps: Steps) -> None:
@@ -90,6 +98,8 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     """Run one job to its end in this process and tell how it went."""
     steps = Steps(order)
     watch(steps)
+    if "largest_file" in order:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["largest_file"], resource.RLIM_INFINITY))
     code, said = 0, ""
     try:
         if order["what"] == "publish":

@@ -72,7 +72,7 @@ class Campaign:
         began = time.perf_counter()
         seen = told(town)
         killed, batch = self._killed(point)
-        assert killed.signal == signal.SIGKILL, f"{point} of {len(steps)} steps was not reached: {killed.said}"
+        assert point.seconds or killed.signal == signal.SIGKILL, f"{point} of {len(steps)} steps was not reached: {killed.said}"
         left = [told(town)[name] for name in SEEN]
         retried = ("publish", batch) if batch is not None and point.step % 2 else ("sync", "register")
         again = self.driver.again(*retried)
@@ -84,8 +84,10 @@ class Campaign:
         twice = retried[0] == "sync" and len(found["published"]) == 2  # type: ignore[arg-type]
         for name in expected.keys() - ({"published", "checked", "proved", "quarantined"} if twice else set()):
             assert found[name] == expected[name], f"{where}: {name}"
-        assert not twice or "END" in (last := steps[point.step - 1 :]) and "COMMIT" not in last, f"{where}: published twice"
+        assert not twice or ("END" in (last := steps[point.step - 1 :]) and "COMMIT" not in last), f"{where}: published twice"
         assert at_rest() == [], where
+        if not killed.signal:
+            return  # it had ended by itself before its moment came
         statement = re.sub(r"b\d+_", "b_", steps[point.step - 1]) if point.step else ""
         self.count(
             Kill(
@@ -130,21 +132,32 @@ def points(staging: list[str], publishing: list[str], *, seconds: float) -> list
     return drawn(published, 2, SEED) + drawn(read, 1, SEED) + anywhere[:1] if SHORT else published + read + anywhere
 
 
+@pytest.fixture(scope="module")
+def in_peace() -> dict[str, list[dict[str, object]]]:
+    """What the hub tells of each day, by mode: of whichever server comes first, for the other holds the same rows."""
+    return {}
+
+
 @pytest.mark.campaign
 @pytest.mark.timeout(3600)
-def test_killed_every_day_and_run_again_nothing_is_lost_and_nothing_is_twice(campaign: Campaign) -> None:
+def test_killed_every_day_and_run_again_nothing_is_lost_and_nothing_is_twice(
+    campaign: Campaign, in_peace: dict[str, list[dict[str, object]]]
+) -> None:
     register = list(days(200, seed=SEED))
-    in_peace = campaign.uninterrupted(register)
-    (first, *_), (_, staging, publishing, seconds) = expected = [next(in_peace), next(in_peace)]
+    lived = campaign.uninterrupted(register)
+    (first, *_), (second, staging, publishing, seconds) = next(lived), next(lived)
     chosen = points(staging, publishing, seconds=seconds)
-    expected += [next(in_peace) for _ in chosen[1:]]
+    if campaign.mode not in in_peace:
+        in_peace[campaign.mode] = [first, second, *(next(lived)[0] for _ in chosen[1:])]
+    expected = in_peace[campaign.mode]
+    assert [first, second] == expected[:2]
 
     town = campaign.begin()
     campaign.department.fill(register[0])
     assert campaign.driver.run("sync", "register").code == 0
     assert told(town) == first
-    for rows, point, (whole, staged, published, _) in zip(register[1:], chosen, expected[1:], strict=False):
-        campaign.day(town, rows, point, expected=whole, steps=published if point.phase == "publishing" else staged)
+    for rows, point, whole in zip(register[1:], chosen, expected[1:], strict=False):
+        campaign.day(town, rows, point, expected=whole, steps=publishing if point.phase == "publishing" else staging)
 
 
 @pytest.mark.campaign

@@ -23,7 +23,7 @@ from tests.recovery.departments import Department
 pytestmark = [pytest.mark.xdist_group("recovery"), pytest.mark.services]
 
 SHORT = os.environ.get("HUB_CAMPAIGN") == "short"
-MODES = {"full": "full", "increments": "incremental, cursor: changed"}
+MODES = {"full": "full", "increments": "incremental, cursor: changed", "in parts": "full, parts: 3"}
 SEED = 20261122
 SEEN = ("now", "history", "spine", "view", "feed", "versions", "watermark")  # what readers of the library see, and where it stands
 

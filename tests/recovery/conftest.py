@@ -206,12 +206,12 @@ def told(town: Town, *, since: int = 0) -> dict[str, object]:
 def at_rest() -> list[str]:
     """Return the sessions, transactions and locks of the hub's roles that a killed run left, if any are left after a moment."""
     query = sa.text(
-        "SELECT 'session ' || application_name || ' ' || coalesce(state, '') FROM pg_stat_activity WHERE usename LIKE 'hub%' "
+        "SELECT concat_ws(' ', 'session', application_name, state, wait_event, now() - state_change) FROM pg_stat_activity WHERE usename LIKE 'hub%' "
         "AND pid <> pg_backend_pid() AND backend_type = 'client backend' UNION ALL "
         "SELECT 'advisory lock' FROM pg_locks WHERE locktype = 'advisory' UNION ALL SELECT 'prepared' FROM pg_prepared_xacts"
     )
     with engine("hub_owner").connect() as connection:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while (left := list(connection.execute(query).scalars())) and time.monotonic() < deadline:
             time.sleep(0.02)
     return left

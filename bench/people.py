@@ -1,17 +1,20 @@
 """A register of invented people as a PostgreSQL source: 12 columns, five of them sensitive, 20 rules and more."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 import adbc_driver_postgresql.dbapi
 import numpy as np
 import psycopg
 import pyarrow as pa
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from demo.city import administrator
 from demo.numbers import FIRST_SEQUENCE, citizen_numbers, joined, mobile_numbers, padded
 from hub.database.passwords import ensure_password
+from hub.settings import settings
+from schemas.declarations import declarations
 
 DATABASE, READER = "bench_source", "bench_reader"
 COLUMNS = "record_no text PRIMARY KEY, citizen_no text, full_name text, sex text, birth_date date, ethnic text, address text, phone text, "
@@ -64,6 +67,8 @@ sync: {mode: full}
 sharing: {class: conditional, scope: bench, use: bench}
 """
 
+INCREMENTAL = CONTRACT.replace("sync: {mode: full}", "sync: {mode: incremental, cursor: updated_at}")
+
 LIBRARY = """
 library: bench
 title: {zh: 测量, en: Measure}
@@ -92,6 +97,12 @@ def write_home(home: Path, contract: str = CONTRACT) -> None:
         home / "catalog/departments.yaml",
         "departments:\n  - {department: bench, title: {zh: 测量, en: Measure}, credit_code: 11100000000013338W}\n",
     )
+
+
+def declare(contract: str) -> None:
+    """Replace the contract in ``HUB_HOME``."""
+    _write(settings().home / "schemas/contracts/bench/bench_people.yaml", contract)
+    declarations.cache_clear()
 
 
 def _closed(field: str) -> str:
@@ -145,6 +156,13 @@ def build_source(rows: int) -> None:
 def source_administrator() -> str:
     """Return the administrator's connection string to the source database."""
     return make_conninfo(administrator(), dbname=DATABASE)
+
+
+def source_address() -> str:
+    """Return the administrator's URL of the source database, for programs that want one."""
+    given = conninfo_to_dict(source_administrator())
+    user, secret, host = (quote(str(given[name]), safe="") for name in ("user", "password", "host"))
+    return f"postgresql://{user}:{secret}@localhost/{DATABASE}?host={host}"  # dlt wants a host; libpq takes the later one
 
 
 def run_at_source(statement: str) -> None:

@@ -1,13 +1,15 @@
-"""One governed sync against a plain copy: ``python -m bench.sync [rows]``.
+"""One governed sync against a plain copy: ``python -m bench.sync [rows …]``, by default 0.1, 1 and 5 million.
 
-1 M rows × 12 columns, PostgreSQL to PostgreSQL, five sensitive columns, in a warm process, all in one run:
-the floor (fetch, then COPY into a table with the same key), a first load, an unchanged re-read, 1 % changed.
-Results go to ``bench/results/sync.json``; the table shows seconds, ratios to the floor, and where the time goes.
+Twelve columns, PostgreSQL to PostgreSQL, five sensitive columns, in a warm process, all in one run:
+the floor (fetch, then COPY into a table with the same key), a first load, then re-reads of all of it with nothing, 1 % and
+everything changed, then the same table kept in step by its cursor; with ``HUB_BENCH_DLT`` (see ``bench.peer_dlt``) the peer beside it.
+Results go to ``bench/results/sync-<rows>.json``; the table shows seconds, ratios to the floor, and where the time goes.
 """
 
 import json
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 import threading
@@ -25,7 +27,7 @@ from rich.table import Table
 from bench import people
 from hub.settings import settings
 
-ROWS = 1_000_000
+SIZES = [100_000, 1_000_000, 5_000_000]
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -98,17 +100,60 @@ def governed() -> dict[str, float]:
 
 def cases(rows: int) -> Iterator[Measured]:
     """Yield the measured cases, in their order."""
+    some = _one_in_a_hundred(rows)
     yield measure("floor: plain copy", floor)
     yield measure("first load", governed)
     yield measure("unchanged re-read", governed)
-    people.run_at_source(
-        f"UPDATE people SET address = address || '改' WHERE substr(record_no, 2)::int % 100 = 7 AND record_no < 'P{rows:011d}'"
-    )
+    _change(f"UPDATE people SET address = address || '改' WHERE {some}")
     yield measure("1 % changed", governed)
+    _change("UPDATE people SET address = address || '变'")
+    yield measure("every row changed", governed)
+    _forget()
+    people.declare(people.INCREMENTAL)
+    yield measure("first load, by cursor", governed)
+    yield measure("unchanged, by cursor", governed)
+    _change(f"UPDATE people SET address = address || '更', updated_at = '2026-01-02' WHERE {some}")
+    yield measure("1 % changed, by cursor", governed)
     yield measure("floor again", floor)
+    people.declare(people.CONTRACT)
 
 
-def prepare(rows: int, folder: Path) -> int:
+def _one_in_a_hundred(rows: int) -> str:
+    return f"substr(record_no, 2)::int % 100 = 7 AND record_no < 'P{rows:011d}'"
+
+
+def _change(statement: str) -> None:
+    people.run_at_source(statement)
+    people.run_at_source("VACUUM (FULL, ANALYZE) people")
+
+
+def peer(rows: int) -> Iterator[Measured]:
+    """Yield what dlt takes for a first load and for 1 % changed (merged by key), where ``HUB_BENCH_DLT`` names a Python that has it."""
+    python = os.environ.get("HUB_BENCH_DLT")
+    if python is None:
+        return
+    environment = {"PATH": os.environ["PATH"]}
+    script = Path(__file__).parent / "peer_dlt.py"
+    with subprocess.Popen(  # noqa: S603 (the program that the environment names)
+        [python, str(script)], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+    ) as process:
+        assert process.stdin is not None  # noqa: S101 (pipes were asked for)
+        assert process.stdout is not None  # noqa: S101
+        address = people.source_address()
+        process.stdin.write(json.dumps({"source": address, "target": address}) + "\n")
+        for case, write in (("peer dlt: first load", "replace"), ("peer dlt: 1 % changed, merged", "merge")):
+            if write == "merge":
+                _change(
+                    f"UPDATE people SET address = address || '并' WHERE substr(record_no, 2)::int % 100 = 7 AND record_no < 'P{rows:011d}'"
+                )
+            process.stdin.write(json.dumps({"write": write}) + "\n")
+            process.stdin.flush()
+            seconds = json.loads(process.stdout.readline())["seconds"]
+            yield Measured(case=case, seconds=seconds, steps={}, peak_mb=0)
+        process.stdin.close()
+
+
+def prepare(folder: Path) -> int:
     """Set up server, keys, source, declarations and tables, warm the process up, and return the number of checks."""
     os.environ |= {"HUB_HOME": str(folder / "home"), "HUB_STATE": str(folder / "state"), "HUB_KEYS": str(folder / "keys")}
     settings.cache_clear()
@@ -122,9 +167,6 @@ def prepare(rows: int, folder: Path) -> int:
     people.build_source(1000)
     bases.applied(by="bench")
     governed()
-    people.run_at_source("DELETE FROM people")
-    _forget()
-    people.build_source(rows)
     declared = declarations()
     return len(checks_of(declared.contract("bench_people"), declared.kinds, declared.codes))
 
@@ -155,15 +197,22 @@ def show(found: list[Measured], rows: int, checks: int) -> None:
 
 def main() -> None:
     """Measure, print and keep the results."""
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
+    sizes = [int(rows) for rows in sys.argv[1:]] or SIZES
     with tempfile.TemporaryDirectory(prefix="hub-bench-") as folder:
-        checks = prepare(rows, Path(folder))
+        checks = prepare(Path(folder))
         try:
-            found = list(cases(rows))
+            for rows in sizes:
+                _forget()
+                people.build_source(rows)
+                keep(list(cases(rows)) + list(peer(rows)), rows, checks)
         finally:
             from hub.database import embedded  # noqa: PLC0415
 
             embedded.down()
+
+
+def keep(found: list[Measured], rows: int, checks: int) -> None:
+    """Print the table of one size and write its file."""
     show(found, rows, checks)
     RESULTS.mkdir(exist_ok=True)
     about = {
@@ -173,8 +222,8 @@ def main() -> None:
         "rows": rows,
         "rules": checks,
     }
-    name = "sync.json" if rows == ROWS else f"sync-{rows}.json"
-    (RESULTS / name).write_text(json.dumps(about | {"cases": [asdict(one) for one in found]}, indent=2) + "\n", encoding="utf-8")
+    content = json.dumps(about | {"cases": [asdict(one) for one in found]}, indent=2) + "\n"
+    (RESULTS / f"sync-{rows}.json").write_text(content, encoding="utf-8")
 
 
 if __name__ == "__main__":

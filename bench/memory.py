@@ -109,18 +109,18 @@ FILES: dict[str, Callable[[Path, int], None]] = {
 
 def read(kind: str, about: Place) -> dict[str, float]:
     """Read the place *about* whole, in this process, and return rows, seconds and the peak in MB."""
-    import great_expectations  # noqa: F401, PLC0415 (what a worker has imported)
-
     from bench.sync import watched  # noqa: PLC0415
     from connectors import protocol  # noqa: PLC0415
     from connectors.registry import open_connector  # noqa: PLC0415
     from hub.flows import sync  # noqa: F401, PLC0415
+    from schemas.expectations import expectations  # noqa: PLC0415
     from schemas.source import Source  # noqa: PLC0415
 
     title = {"zh": "测量", "en": "Measure"}
     source = Source.model_validate({"source": "measured", "department": "bench", "title": title, "connector": kind, **about["source"]})
     place = protocol.Place(**about["place"])
     _warm()
+    expectations()
     with watched() as peak:
         began, count = time.perf_counter(), 0
         password = about.get("password")

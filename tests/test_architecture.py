@@ -13,6 +13,7 @@ from importlinter.cli import lint_imports
 from hub.settings import REPOSITORY
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+PEERS = {"dlt"}  # what `bench` compares with, in an environment of its own
 OURS = PROJECT["tool"]["importlinter"]["root_packages"]
 
 
@@ -38,7 +39,7 @@ def _imported(folder: str) -> dict[str, str]:
 
 def _unlisted(folders: list[str], listed: set[str]) -> dict[str, str]:
     brought = packages_distributions()
-    known = {*sys.stdlib_module_names, *OURS, "tests", "airflow"}  # apache-airflow holds no code: it pins those that bring it
+    known = {*sys.stdlib_module_names, *OURS, *PEERS, "tests", "airflow"}  # apache-airflow holds no code: it pins those that bring it
     return {
         module: file
         for folder in folders

@@ -19,7 +19,7 @@ from hub.flows.keys import keyring
 from hub.flows.keysets import NONE
 from hub.flows.shares import shares_of
 from hub.flows.staging import Names, Stage
-from hub.flows.stream import Doubts, Seconds, Stream
+from hub.flows.stream import Doubts, Seconds, Stream, Stretch
 from schemas.declarations import declarations
 from schemas.rules.checks import checks_of
 from tests.flows.conftest import Town
@@ -78,7 +78,7 @@ def streamed(batch: pa.RecordBatch) -> list[object]:
         contract=contract, shares=shares_of(declared, contract, keyring()), checks=checks_of(contract, declared.kinds, declared.codes),
         single=(), accountable=0, inventories=(Inventory(NONE, NONE, NONE),), references=(), contexts=("",), owners={}, quarantine_key=keyring().key("quarantine"), batch=1, today=date(2026, 9, 1), timezone="Asia/Shanghai", seconds=Seconds(),
     )  # fmt: skip
-    return list(stream.take(Rows(batch), Window(), Doubts()))  # type: ignore[arg-type]
+    return list(stream.take(Rows(batch), Stretch(window=Window()), Doubts()))  # type: ignore[arg-type]
 
 
 def told_by(error: BaseException) -> str:
@@ -122,7 +122,8 @@ def test_a_column_that_is_gone_is_named_and_no_value_with_it(marked_town: Town) 
 def test_what_the_database_refuses_to_stage_is_not_told(marked_town: Town) -> None:
     declared = declarations()
     contract = declared.contract("register")
-    stage = Stage(Names(batch=990_001), shares_of(declared, contract, keyring()), first=(True,))
+    stage = Stage(Names(batch=990_001), shares_of(declared, contract, keyring()))
+    stage.create(first=(True,))
     try:
         for wrong in (pa.array([MARK]), pa.array([f"{MARK}\0"])):
             with pytest.raises(HubError) as caught:

@@ -22,7 +22,7 @@ class Staged:
     """One entity's share of a batch, as it lies in the staging schema.
 
     ``rows`` has the columns of the contribution table without ``since``, with a *provisional* random subject:
-    all that differs from the table (more may be there, and is recognised); ``unchanged`` counts the rows left out;
+    all that differs from the table (more may be there, and is recognised); ``staged`` counts them, ``unchanged`` the rows left out;
     ``keys`` gives the natural key (and its seal) of each provisional subject, ``current`` in every row;
     ``absent`` lists row keys that were read and valid but say nothing of this entity;
     ``gone`` lists the fingerprints of the table's rows whose key the source no longer has.
@@ -34,6 +34,7 @@ class Staged:
     keys: str
     absent: str
     gone: str
+    staged: int
     unchanged: int = 0
     pick: str | None = None
     reprotected: bool = False
@@ -76,7 +77,7 @@ def merge(connection: sa.Connection, staged: Staged, version: int) -> Merged:
     """Merge *staged* as library version *version* and return what changed."""
     run_script(connection, f"CREATE TEMP TABLE {quoted(staged.superseded)} (row_key bytea) ON COMMIT DROP")
     superseded = _pick_latest(connection, staged)
-    rows = scalar(connection, f"SELECT count(*) FROM {_staging(staged.rows)}")
+    rows = staged.staged - superseded
     if _is_empty(connection, staged) and rows:
         return _load_first(connection, staged, version, rows=rows, superseded=superseded)
     return _merge_differences(connection, staged, version, rows=rows, superseded=superseded)
@@ -112,17 +113,16 @@ def _load_first(connection: sa.Connection, staged: Staged, version: int, *, rows
     founding = staged.layout.parent is None and staged.table.unique_subject and staged.pick is None
     if founding and not scalar(connection, f"SELECT count(*) FROM (SELECT FROM {staged.layout.spine} LIMIT 1) one"):
         _adopt_spine(connection, staged, version)
-        adopted = staged.rows
+        adopted, kept = staged.rows, rows
     else:
         _extend_spine(connection, staged, version, of=_staging(staged.rows))
         adopted = f"{staged.rows}__resolved"
-        run_script(connection, f"CREATE TABLE {_staging(adopted)} AS {_resolved(connection, staged, of=_staging(staged.rows))}")
+        kept = run(connection, f"CREATE TABLE {_staging(adopted)} AS {_resolved(connection, staged, of=_staging(staged.rows))}")
     qualified = _staging(adopted)
     run_script(connection, f"ALTER TABLE {qualified} ADD COLUMN since integer DEFAULT {version:d}")
     index(connection, adopted, index_definitions(staged.table))
     keep_retired_columns(connection, staged.table, qualified)
     _adopt(connection, staged.layout, staged.table.name, adopted)
-    kept = scalar(connection, f"SELECT count(*) FROM {_target(staged)}")
     if kept < rows:
         _note_superseded(connection, staged)
     superseded += rows - kept

@@ -183,10 +183,15 @@ def _valid_rows(frame: "pd.DataFrame", checks: Sequence[Check]) -> npt.NDArray[n
 
 
 def _validated(frame: "pd.DataFrame", suite: "ExpectationSuite") -> "ExpectationSuiteValidationResult":
-    """Run the suite in memory: storing a result first copies every failing position several times over."""
+    """Run the suite in memory: storing a result first copies every failing position several times over.
+
+    The validator is asked itself: a batch that is made first and then validated is fingerprinted, all of it, twice.
+    """
+    from great_expectations.validator.v1_validator import Validator  # noqa: PLC0415
+
     asset = _context().data_sources.add_pandas("verdicts").add_dataframe_asset("batch")
-    batch = asset.add_batch_definition_whole_dataframe("whole").get_batch(batch_parameters={"dataframe": frame})
-    return batch.validate(suite, result_format=_FORMAT)
+    batch = asset.add_batch_definition_whole_dataframe("whole")
+    return Validator(batch, batch_parameters={"dataframe": frame}, result_format=_FORMAT).validate_expectation_suite(suite)
 
 
 def _context() -> "EphemeralDataContext":

@@ -119,9 +119,9 @@ def reasons_to_hold(
 def deletes(connection: sa.Connection, contract: Contract, shares: tuple[Staged, ...]) -> Iterator[Reason]:
     """Yield a reason for each entity that would lose more of its rows than the contract's gate allows."""
     for share in shares:
-        held = scalar(connection, f"SELECT count(*) FROM {quoted(share.table.library, share.table.name)}")
         gone = scalar(connection, f"SELECT count(*) FROM {quoted('staging', share.gone)}")
-        if gone and gone > held * contract.gate.deletes:
+        held = scalar(connection, f"SELECT count(*) FROM {quoted(share.table.library, share.table.name)}") if gone else 0
+        if gone > held * contract.gate.deletes:
             yield _too_many_gone(share.layout.path, gone, held, 100 * contract.gate.deletes)
 
 

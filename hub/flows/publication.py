@@ -17,7 +17,7 @@ from hub.errors import Rejected, Unavailable
 from hub.flows import batches, checkpoints, holding, reconciliation
 from hub.flows.keys import keyring
 from hub.flows.readiness import require_ready
-from hub.flows.runs import Published, Run, staged_rows, throw_away
+from hub.flows.runs import Published, Run, emptied, throw_away
 from hub.flows.shares import protection_of, shares_of
 from hub.flows.staging import Names, drop, staged
 from hub.flows.suppression import erased_since
@@ -87,7 +87,8 @@ def _intact(connection: sa.Connection, run: Run, batch: batches.Batch) -> bool:
     present = sa.text("SELECT to_regclass(:name) IS NOT NULL")
     if not connection.execute(present, {"name": f"staging.{Names(batch=batch.id).closing}"}).scalar_one():
         return False
-    return staged_rows(connection, run) == batch.counts["staged"] and not _changed_since(connection, batch)
+    staged = cast("dict[str, int]", batch.counts["staged"])
+    return not emptied(connection, run, staged) and not _changed_since(connection, batch)
 
 
 def _changed_since(connection: sa.Connection, batch: batches.Batch) -> bool:
@@ -116,7 +117,8 @@ def _publish(run: Run, batch: batches.Batch) -> Published | None:
             return None
         waiting = {library: current_version(connection, library) + 1 for library in run.libraries}
         unchanged = cast("dict[str, int]", batch.counts["unchanged"])
-        shares = staged(names, run.shares, reprotected=_is_reprotected(connection, run), unchanged=unchanged)
+        counted = cast("dict[str, int]", batch.counts["staged"])
+        shares = staged(names, run.shares, reprotected=_is_reprotected(connection, run), unchanged=unchanged, counted=counted)
         merged = {share.path: merge(connection, one, waiting[share.layout.library]) for share, one in zip(run.shares, shares, strict=True)}
         changed = sorted({path.split(".")[0] for path, result in merged.items() if result.anything})
         versions = {library: record_version(connection, library, run.batch) for library in changed}

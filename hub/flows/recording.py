@@ -16,6 +16,7 @@ from hub.flows.stream import Seconds
 from hub.flows.taking import Account
 from hub.flows.volume import size_of
 from hub.flows.windows import Asked, Opened
+from libraries.publishing import Staged
 from libraries.versions import current_version
 
 
@@ -55,24 +56,27 @@ def counts_of(read: Read, account: Account) -> dict[str, object]:
 
 def judge(run: Run, read: Read, account: Account, seconds: Seconds, *, first: tuple[bool, ...]) -> None:
     """Let the gate judge what was staged while first loads are indexed; record the batch as staged, or as held with the reasons."""
-    tables = staged(Names(batch=run.batch), run.shares, reprotected=False, unchanged=account.unchanged)
     began = time.perf_counter()
+    with engine(Role.WRITER).connect() as connection:
+        counted = staged_rows(connection, run)
+    tables = staged(Names(batch=run.batch), run.shares, reprotected=False, unchanged=account.unchanged, counted=counted)
+    began = seconds.of("count", began)
     with indexing(table for table, empty in zip(tables, first, strict=True) if empty):
         verdict = gates.judge_batch(run.contract, run.checks, account.outcome, run.batch, whole=read.whole)
         began = seconds.of("gate", began)
     seconds.of("index", began)
-    _record(run, read, account, verdict, seconds)
+    _record(run, read, account, verdict, seconds, tables=tables, counted=counted)
 
 
-def _record(run: Run, read: Read, account: Account, verdict: gates.Gate, seconds: Seconds) -> None:
-    counts = counts_of(read, account)
+def _record(
+    run: Run, read: Read, account: Account, verdict: gates.Gate, seconds: Seconds, *, tables: tuple[Staged, ...], counted: dict[str, int]
+) -> None:
+    counts = counts_of(read, account) | {"staged": counted}
     with engine(Role.WRITER).begin() as connection:
-        tables = staged(Names(batch=run.batch), run.shares, reprotected=False, unchanged=account.unchanged)
         size = None if "asked" in counts else size_of(connection, run.batch, rows=account.outcome.read, whole=read.whole)
         reasons = verdict.reasons + gates.reasons_to_hold(connection, run.contract, account.outcome, size=size, shares=tables)
         reasons += drift.reasons(connection, run.batch)
-        counts |= {"staged": (rows := staged_rows(connection, run))}
-        reasons += windows.went_backwards(run.contract, read.opened, {one.rows: rows[one.rows] for one in tables})
+        reasons += windows.went_backwards(run.contract, read.opened, rows=sum(one.staged for one in tables))
         batches.record_checks(connection, run.batch, verdict.results)
         batches.update(
             connection, run.batch, state="staged", snapshot=read.snapshot, cursor_after=read.opened.window.after,

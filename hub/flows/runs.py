@@ -1,5 +1,6 @@
 """One run of a job: what it works with, what it left in staging, and how it is thrown away."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -83,6 +84,17 @@ def throw_away(connection: sa.Connection, batch: int, dataset: str, actor: str, 
 
 
 def staged_rows(connection: sa.Connection, run: Run) -> dict[str, int]:
-    """Count the rows of every staging table of the run's batch; a crash of the server empties the unlogged ones."""
-    tables = Names(batch=run.batch).all(len(run.shares))
-    return {table: scalar(connection, f"SELECT count(*) FROM {quoted('staging', table)}") for table in tables}
+    """Count the rows of every staging table of the run's batch."""
+    return {table: scalar(connection, f"SELECT count(*) FROM {quoted('staging', table)}") for table in _tables(run)}
+
+
+def emptied(connection: sa.Connection, run: Run, staged: Mapping[str, int]) -> bool:
+    """Whether staging tables that had rows have none, as a crash of the server leaves the unlogged ones, or are not there."""
+    if set(staged) != set(_tables(run)):
+        return True
+    wanted = [quoted("staging", table) for table, rows in staged.items() if rows]
+    return not all(connection.execute(sa.text(f"SELECT EXISTS (SELECT FROM {table})")).scalar_one() for table in wanted)
+
+
+def _tables(run: Run) -> tuple[str, ...]:
+    return Names(batch=run.batch).all(len(run.shares))

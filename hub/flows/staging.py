@@ -68,8 +68,13 @@ class Names:
         return (self.closing, *(name(share) for share in range(shares) for name in each))
 
 
-def staged(names: Names, shares: tuple[Share, ...], *, reprotected: bool, unchanged: Mapping[str, int]) -> tuple[Staged, ...]:
-    """Return what merging needs to know of each share's staging tables; *unchanged* counts, by path, the rows not staged."""
+def staged(
+    names: Names, shares: tuple[Share, ...], *, reprotected: bool, unchanged: Mapping[str, int], counted: Mapping[str, int]
+) -> tuple[Staged, ...]:
+    """Return what merging needs to know of each share's staging tables.
+
+    *unchanged* counts, by path, the rows not staged; *counted*, by table, those that are.
+    """
     return tuple(
         Staged(
             layout=share.layout,
@@ -78,6 +83,7 @@ def staged(names: Names, shares: tuple[Share, ...], *, reprotected: bool, unchan
             keys=names.subjects(number),
             absent=names.absent(number),
             gone=names.gone(number),
+            staged=counted[names.rows(number)],
             unchanged=unchanged.get(share.path, 0),
             pick=share.pick,
             reprotected=reprotected,

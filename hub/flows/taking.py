@@ -6,9 +6,11 @@ by a pass over the keys alone, because the rows outside its window have keys too
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -22,7 +24,7 @@ from hub.database.roles import Role
 from hub.errors import Rejected
 from hub.flows import gates
 from hub.flows.ahead import ahead
-from hub.flows.inventory import inventory_of
+from hub.flows.inventory import Inventory, inventory_of
 from hub.flows.keypass import Keys, key_pass
 from hub.flows.keys import keyring
 from hub.flows.keysets import Gathered, among, distinct, repeated, union, without
@@ -63,13 +65,28 @@ class Taking:
         """Learn what the library holds of the dataset, and what its rows may refer to."""
         self._run, self._stage, self._seconds, self._progress = run, stage, seconds, progress
         self._key = run.shares[0].protection.checksum_key
-        began = time.perf_counter()
-        self._inventories = tuple(inventory_of(share.table, self._key) for share in run.shares)
-        self._stream = self._streamed(run)
+        self._timezone = run.declared.sources[run.contract.source].timezone
+        self._accountable = accountable(run.shares, run.contract) or 0
+        loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inventory")
+        self._loading = loader.submit(self._load)
+        loader.shutdown(wait=False)
         self._open_keys, self._open_tags = self._open_quarantine()
         self._single = single_shares(run.contract, run.shares)
-        seconds.of("inventory", began)
         self._forget()
+
+    def _load(self) -> tuple[Inventory, ...]:
+        began = time.perf_counter()
+        loaded = tuple(inventory_of(share.table, self._key) for share in self._run.shares)
+        self._seconds.of("inventory", began)
+        return loaded
+
+    @property
+    def _inventories(self) -> tuple[Inventory, ...]:
+        return self._loading.result()
+
+    @cached_property
+    def _stream(self) -> Stream:
+        return self._streamed(self._run)
 
     def _forget(self) -> None:
         self._outcome = gates.Outcome()
@@ -87,17 +104,18 @@ class Taking:
             return self._take_all(source), Window()
         began = time.perf_counter()
         contract, shares = self._run.contract, self._run.shares
-        keys = key_pass(source, contract, shares, tuple(self._single), timezone=self._stream.timezone, progress=self._progress)
+        keys = key_pass(source, contract, shares, tuple(self._single), timezone=self._timezone, progress=self._progress)
         doubts = self._doubts(keys)
         self._seconds.of("key_pass", began)
         hidden = without(keys.in_no_window.sorted(), self._open_tags)
         if not len(hidden):
             self._read(source, Stretch(window=window), doubts)
-        if len(hidden) or self._unexplained(keys):
-            self._stage.empty()
-            self._forget()
-            return self._take_all(source, doubts), Window()
-        return self._accounted(keys, doubts), window
+            expected = self._expected(keys)
+            if not self._unexplained(keys, expected):
+                return self._accounted(keys, doubts, expected), window
+        self._stage.empty()
+        self._forget()
+        return self._take_all(source, doubts), Window()
 
     def take_part(self, source: Connector, number: int, part: Part) -> PartTaken:
         """Stage the rows of one *part*, and return what came of it: rows that share a key are never in two parts."""
@@ -134,8 +152,7 @@ class Taking:
         found = self._doubts(self._found)
         if across:
             self._settle(source, stretches, across, found)
-        self._require_explained()
-        return self._accounted(self._found, found)
+        return self._explained(found)
 
     def _take_over(self, part: PartTaken) -> None:
         self._found.add(part.read, part.keys, dict(part.subjects))
@@ -153,7 +170,7 @@ class Taking:
         *spoken_for* has, by number of the share, the tags of the subjects that other rows speak for.
         """
         contract, shares = self._run.contract, self._run.shares
-        keys = key_pass(source, contract, shares, tuple(self._single), timezone=self._stream.timezone, progress=self._progress)
+        keys = key_pass(source, contract, shares, tuple(self._single), timezone=self._timezone, progress=self._progress)
         for number, tags in spoken_for.items():
             keys.subjects.setdefault(number, Gathered()).add(tags)
         doubts = self._doubts(keys)
@@ -161,10 +178,10 @@ class Taking:
             self._outcome.add(taken)
             self._write(taken, quarantine=False)
             self._found.add(taken.read, without(np.sort(taken.keys), np.sort(taken.broken)), {})
-        held = self._inventories[self._stream.accountable].keys
+        held = self._inventories[self._accountable].keys
         keys.keys.add(held)
         keys.keys.add(self._open_tags)
-        return self._accounted(keys, doubts)
+        return self._accounted(keys, doubts, self._expected(keys))
 
     def _take_all(self, source: Connector, doubts: Doubts | None = None) -> Account:
         everything = Stretch(window=Window())
@@ -172,12 +189,13 @@ class Taking:
         found = self._doubts(self._found)
         if found and not doubts:
             self._settle(source, [everything], found, found)
-        self._require_explained()
-        return self._accounted(self._found, found)
+        return self._explained(found)
 
-    def _require_explained(self) -> None:
-        if unexplained := self._unexplained(self._found):
+    def _explained(self, doubts: Doubts) -> Account:
+        expected = self._expected(self._found)
+        if unexplained := self._unexplained(self._found, expected):
             raise Rejected(f"{unexplained} rows of {self._run.contract.dataset} were read and are nowhere", remedy="run the job again")
+        return self._accounted(self._found, doubts, expected)
 
     def _read(self, source: Connector, stretch: Stretch, doubts: Doubts) -> None:
         for taken in ahead(self._stream.take(source, stretch, doubts)):
@@ -211,29 +229,29 @@ class Taking:
             self._stage.write(self._stage.names.doubtful, pa.RecordBatch.from_pydict({"row_key": keys}))
         self._stage.take_back()
         again = distinct(taken_back.sorted())
-        self._staged.parts = [without(self._staged.sorted(), again)]
-        self._absent.parts = [without(self._absent.sorted(), again)]
+        self._staged.drop(again)
+        self._absent.drop(again)
         for one in stretches:
             for before, now in self._stream.take_again(source, one, again, known):
                 self._outcome.correct(before, now, shift=one.place - one.start)
                 self._unchanged = [count - fewer for count, fewer in zip(self._unchanged, before.unchanged, strict=True)]
                 self._write(now)
 
-    def _unexplained(self, keys: Keys) -> int:
+    def _unexplained(self, keys: Keys, expected: Tags) -> int:
         """Count the keys of the source that have no row in the library or in staging, for no recorded reason."""
         if accountable(self._run.shares, self._run.contract) is None:
             return 0
         reasons = union(self._broken.sorted(), self._absent.sorted(), self._open_tags)
-        left_out = without(distinct(keys.keys.sorted()), self._expected(keys))
+        left_out = without(distinct(keys.keys.sorted()), expected)
         return len(without(left_out, reasons))
 
     def _expected(self, keys: Keys) -> Tags:
         """Return the keys that the accountable share's table must have: those that stay and those that come."""
-        held = self._inventories[self._stream.accountable].keys
+        held = self._inventories[self._accountable].keys
         stays = held[among(held, keys.keys.sorted())]
         return without(union(stays, self._staged.sorted()), self._absent.sorted())
 
-    def _accounted(self, keys: Keys, doubts: Doubts) -> Account:
+    def _accounted(self, keys: Keys, doubts: Doubts, expected: Tags) -> Account:
         present = distinct(keys.keys.sorted())
         for number, inventory in enumerate(self._inventories):
             gone = inventory.hashes(~among(inventory.keys, present))
@@ -248,8 +266,8 @@ class Taking:
             repeated=len(doubts.keys[f"{self._run.contract.key[0]}.unique_key"]),
             unchanged={share.path: count for share, count in zip(self._run.shares, self._unchanged, strict=True)},
             source=KeyChecksum.of(present),
-            before=KeyChecksum.of(self._inventories[self._stream.accountable].keys),
-            expected=KeyChecksum.of(self._expected(keys)),
+            before=KeyChecksum.of(self._inventories[self._accountable].keys),
+            expected=KeyChecksum.of(expected),
         )
 
     def _open_quarantine(self) -> tuple[pa.Array, Tags]:
@@ -267,7 +285,7 @@ class Taking:
             contract=run.contract,
             shares=run.shares,
             single=tuple(single_shares(run.contract, run.shares)),
-            accountable=accountable(run.shares, run.contract) or 0,
+            accountable=self._accountable,
             checks=run.checks,
             inventories=self._inventories,
             references=tuple(self._reference(check) for check in run.checks if check.rule == "reference"),
@@ -276,7 +294,7 @@ class Taking:
             quarantine_key=keyring().key("quarantine"),
             batch=run.batch,
             today=datetime.now(ZoneInfo(settings().timezone)).date(),
-            timezone=run.declared.sources[run.contract.source].timezone,
+            timezone=self._timezone,
             seconds=self._seconds,
         )
 

@@ -209,7 +209,7 @@ def create_index(qualified: str, definition: str, *, beside: bool = False) -> st
 PROTECTED = "bytea"
 _SUFFIXES = ("", "__sealed", "__tag", *(f"__{side}" for side in BOX), *(f"__{kind.replace(' ', '_')}" for kind in SQL_TYPES.values()))
 SPINE = (("subject", "bigint"), ("key", "bytea"), ("sealed", "bytea"), ("current", "boolean"), ("since", "integer"))
-SPINE_INDEXES = ("unique btree (key)", "unique btree (subject) WHERE current", "btree (subject) WHERE (NOT current)")
+SPINE_INDEXES = ("unique btree (key)", "unique btree (subject) WHERE current")
 
 
 def _entity_steps(declared: Declarations, layout: EntityLayout, found: _Found) -> Iterator[Step]:

@@ -106,8 +106,9 @@ def cases(rows: int) -> Iterator[Measured]:
     yield measure("unchanged re-read", governed)
     _change(f"UPDATE people SET address = address || '改' WHERE {some}")
     yield measure("1 % changed", governed)
-    _change("UPDATE people SET address = address || '变'")
-    yield measure("every row changed", governed)
+    if rows <= 1_000_000:  # beyond that it takes many minutes and tells nothing new
+        _change("UPDATE people SET address = address || '变'")
+        yield measure("every row changed", governed)
     _forget()
     people.declare(people.INCREMENTAL)
     yield measure("first load, by cursor", governed)

@@ -110,7 +110,8 @@ def _staged_in_parts(dag: DAG, job: Job) -> XComArg:
 
             parts.stage_part(batch, part, started_by=f"airflow:{run_id}")
 
-    @task(dag=dag, trigger_rule="none_failed", **_reading(job))
+    # Parts that were all read before are no parts to map; but where `divide` was skipped, outside the hours, nothing is read.
+    @task(dag=dag, trigger_rule="none_failed_min_one_success", **_reading(job))
     def stage(batch: int | None, run_id: str | None = None, params: Any = None) -> int:  # noqa: ANN401 (Airflow's own)
         with told_to_airflow():
             from hub.flows import sync  # noqa: PLC0415 (heavy: not while parsing)

@@ -14,7 +14,7 @@ from airflow.dag_processing.dagbag import BundleDagBag
 from schemas.manifest import jobs, pools
 
 def task(one):
-    return {"pool": one.pool, "outlets": [asset.uri for asset in one.outlets], "after": sorted(one.upstream_task_ids)}
+    return {"pool": one.pool, "runs_if": one.trigger_rule.value, "outlets": [asset.uri for asset in one.outlets], "after": sorted(one.upstream_task_ids)}
 
 bag = BundleDagBag("dags", bundle_path=Path("dags").resolve(), bundle_name="dags-folder")
 print(json.dumps({
@@ -129,6 +129,11 @@ def test_a_large_table_is_staged_by_a_task_for_each_of_its_parts(parsed: dict[st
         "publish": ["stage"],
     }
     assert {tasks[name]["pool"] for name in ("divide", "stage_part", "stage")} == {"department_civil_affairs"}
+
+
+def test_a_large_table_is_not_read_where_its_division_was_skipped_outside_the_hours(parsed: dict[str, dict]) -> None:
+    tasks = parsed["dags"]["sync__adoption_register"]["tasks"]
+    assert tasks["stage"]["runs_if"] == "none_failed_min_one_success"
 
 
 def test_a_job_updates_one_asset_per_entity_when_it_publishes(marriages: dict) -> None:
